@@ -1,0 +1,1 @@
+"""What users write: a file a kind."""

@@ -1,0 +1,1 @@
+"""The API server, seen from the operator: requests, server-side apply, prune, drift."""
