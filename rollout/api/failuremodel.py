@@ -1,0 +1,16 @@
+"""FailureModel: what a service's own history says of its noise; the spec lives in `analysis`."""
+
+from analysis.failure_model_spec import FailureModelSpec, FailureModelStatus
+from analysis.model_base import Model
+from rollout.api.meta import ObjectMeta
+
+
+class FailureModel(Model):
+    """What a service's own history says of its noise, and which verdicts it certifies."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    """Standard object metadata."""
+    spec: FailureModelSpec
+    """The model."""
+    status: FailureModelStatus = FailureModelStatus()
+    """What the operator found of it."""

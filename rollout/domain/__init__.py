@@ -1,0 +1,1 @@
+"""Pure decisions: a world and a time in, actions and a status out."""

@@ -1,0 +1,1 @@
+"""How one Rollout moves: each module is one stage of a turn."""
