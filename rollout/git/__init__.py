@@ -1,0 +1,1 @@
+"""Git: a bare mirror a repository, reverts built without a work tree, compare-and-swap pushes."""
