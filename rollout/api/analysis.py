@@ -27,9 +27,9 @@ class ClusterAnalysisTemplate(Model):
 class AnalysisRun(Model):
     """Measurements of one release, and the verdict."""
 
-    metadata: ObjectMeta = ObjectMeta()
-    """Standard object metadata."""
     spec: AnalysisRunSpec
     """What is measured."""
+    metadata: ObjectMeta = ObjectMeta()
+    """Standard object metadata."""
     status: AnalysisRunStatus = AnalysisRunStatus()
     """What was found."""

@@ -13,7 +13,9 @@ class ImageDigest(Model):
 
     name: str
     """Name of the container."""
-    digest: str
+    reference: str = ""
+    """The image as the template names it."""
+    digest: str = ""
     """Digest of the image, `sha256:` first; empty where it is not known yet."""
 
 
@@ -37,6 +39,8 @@ class QuarantineEntry(Model):
     """Digest of the rendered pod template."""
     images: tuple[str, ...] = ()
     """Digests of images that were new in it; templates with one of them are refused too."""
+    references: tuple[str, ...] = ()
+    """How the failing template named those images."""
     revision: str = ""
     """Commit that declared it."""
     reason: str = ""

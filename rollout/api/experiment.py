@@ -14,14 +14,14 @@ from rollout.api.steps import TemplateService
 class ExperimentTemplate(Model):
     """Pods of one version."""
 
+    selector: LabelSelector
+    """Which pods belong to the template."""
     name: str
     """Name of the template."""
     replicas: Annotated[int, msgspec.Meta(ge=0)] | None = None
     """Number of pods, 1 by default."""
     min_ready_seconds: int = 0
     """How long a pod must be ready before it counts as available, in seconds."""
-    selector: LabelSelector
-    """Which pods belong to the template."""
     template: dict[str, Any] = {}
     """The pods."""
     service: TemplateService | None = None
@@ -126,9 +126,9 @@ class ExperimentStatus(Model):
 class Experiment(Model):
     """Pods of several versions side by side for a time, with analyses."""
 
-    metadata: ObjectMeta = ObjectMeta()
-    """Standard object metadata."""
     spec: ExperimentSpec
     """What is wanted."""
+    metadata: ObjectMeta = ObjectMeta()
+    """Standard object metadata."""
     status: ExperimentStatus = ExperimentStatus()
     """What was observed and decided."""

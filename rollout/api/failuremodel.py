@@ -8,9 +8,9 @@ from rollout.api.meta import ObjectMeta
 class FailureModel(Model):
     """What a service's own history says of its noise, and which verdicts it certifies."""
 
-    metadata: ObjectMeta = ObjectMeta()
-    """Standard object metadata."""
     spec: FailureModelSpec
     """The model."""
+    metadata: ObjectMeta = ObjectMeta()
+    """Standard object metadata."""
     status: FailureModelStatus = FailureModelStatus()
     """What the operator found of it."""

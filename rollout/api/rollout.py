@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from analysis.model_base import Model
 from analysis.background_spec import RolloutAnalysis, RolloutAnalysisBackground
+from analysis.model_base import Model
 from rollout.api.meta import Condition, LabelSelector, ObjectMeta
+from rollout.api.revert import RevertPolicy
 from rollout.api.routing import TrafficRouting
 from rollout.api.steps import CanaryStep, PodTemplateMetadata
 
@@ -161,15 +162,6 @@ class AnalysisRunStrategy(Model):
     """Others, 5 by default."""
 
 
-class RolloutRevert(Model):
-    """What happens in Git when this rollout fails (Coalmine's own; overrides the Application's, field by field)."""
-
-    mode: Literal["Auto", "Commit", "Pin", "PullRequest", "None", ""] = ""
-    """How the change is taken back."""
-    triggers: tuple[Literal["AnalysisFailed", "ProgressDeadlineExceeded", "AbortedByUser"], ...] = ()
-    """Which failures are taken back; AnalysisFailed by default."""
-
-
 class RolloutSpec(Model):
     """What is wanted."""
 
@@ -199,8 +191,8 @@ class RolloutSpec(Model):
     """RFC 3339; pods created before are restarted."""
     analysis: AnalysisRunStrategy | None = None
     """How many finished AnalysisRuns are kept."""
-    revert: RolloutRevert | None = None
-    """What happens in Git when this rollout fails."""
+    revert: RevertPolicy | None = None
+    """What happens in Git when this rollout fails (Coalmine's own; overrides the Application's, field by field)."""
 
 
 class PauseCondition(Model):
@@ -380,7 +372,7 @@ class RolloutStatus(Model):
     """Load balancer and target groups (ALB)."""
     albs: tuple[dict[str, Any], ...] = ()
     """Load balancers and target groups (ALB)."""
-    duration: RolloutDuration | None = None
+    duration: RolloutDuration = RolloutDuration()
     """How long the current update took."""
 
 

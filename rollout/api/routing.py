@@ -113,12 +113,12 @@ class StickinessConfig(Model):
 class ALBRouting(Model):
     """AWS Application Load Balancer."""
 
+    service_port: int
+    """Port of the Services."""
     ingress: str = ""
     """The Ingress of the load balancer."""
     ingresses: tuple[str, ...] = ()
     """Several Ingresses."""
-    service_port: int
-    """Port of the Services."""
     root_service: str = ""
     """The Service that the Ingress names."""
     annotation_prefix: str = ""

@@ -26,6 +26,8 @@ class Decision(Generic[StatusT]):
     actions: tuple[Any, ...] = ()
     events: tuple[Event, ...] = ()
     wake_at: float | None = None
+    halted: bool = False
+    """The rest of the turn has to see the effect of the actions first."""
 
     def then(self, later: "Decision[StatusT]") -> "Decision[StatusT]":
         """This decision, followed by a later stage of the same turn."""

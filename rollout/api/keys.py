@@ -1,0 +1,22 @@
+"""Labels, annotations, finalizers and field managers. The argoproj.io dialect maps them at the edge."""
+
+HASH_LABEL = "rollouts-pod-template-hash"
+"""On ReplicaSets, pods and Service selectors, in both dialects: PromQL, DestinationRules and PDBs rely on it."""
+
+REVISION = "coalmine.dev/revision"
+DESIRED_REPLICAS = "coalmine.dev/desired-replicas"
+SCALE_DOWN_DEADLINE = "coalmine.dev/scale-down-deadline"
+FINGERPRINT = "coalmine.dev/template-fingerprint"
+MANAGED_BY = "coalmine.dev/managed-by-rollouts"
+ORIGINAL_ROUTE = "coalmine.dev/original-weights"
+ROLE_LABELS = "coalmine.dev/role-metadata"
+RUN_TYPE = "rollout-type"
+WEIGHTS = "coalmine.dev/weights"
+APPLICATION = "coalmine.dev/application"
+TEMPLATE_DIGEST = "coalmine.dev/template-digest"
+FINALIZER = "coalmine.dev/routes"
+
+MANAGER = "coalmine"
+"""Field manager of everything applied from Git."""
+ROLLOUT_MANAGER = "coalmine-rollout"
+"""Field manager of what a Rollout drives."""

@@ -1,0 +1,173 @@
+"""The background AnalysisRun of an update: hearing its verdict, starting and ending it, recording the weights."""
+
+from typing import Any
+
+import msgspec
+
+from analysis.background_spec import RolloutAnalysisBackground
+from analysis.verdict import AnalysisPhase
+from rollout.api.rollout import PauseCondition, RolloutAnalysisRunStatus, RolloutStatus
+from rollout.domain.actions import Action, CreateRun, RecordWeights, TerminateRun
+from rollout.domain.clock import epoch, rfc3339
+from rollout.domain.decision import Decision, Event
+from rollout.domain.progress.revision import latest_revision
+from rollout.domain.progress.standing import skipping, step_index, updating
+from rollout.domain.world import RunView, World
+
+INCONCLUSIVE = "InconclusiveAnalysisRun"
+NO_DATA = "NoData"
+
+
+def background(world: World, status: RolloutStatus) -> RunView | None:
+    """The run of this update: the youngest one of this revision that began after the update (or its retry) did."""
+    started_at = status.duration.rollout_started_at
+    since = epoch(started_at) if started_at else 0.0
+    mine = [
+        run
+        for run in world.runs
+        if run.kind == "Background" and run.pod_hash == status.current_pod_hash and run.created_at >= since
+    ]
+    return max(mine, key=lambda run: (run.created_at, run.name), default=None)
+
+
+def judge(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
+    """Let the run's verdict abort or pause the update. FAIL is heard before anything else happens in a turn."""
+    run = background(world, status)
+    if run is None or not updating(world, status) or status.abort:
+        return Decision(_without_pause(status, NO_DATA))
+    status = _mirror(status, run)
+    match run.phase:
+        case AnalysisPhase.FAILED | AnalysisPhase.ERROR:
+            return _abort(world, status, run, now)
+        case AnalysisPhase.INCONCLUSIVE:
+            return _pause_inconclusive(status, run, now)
+        case _ if run.no_data_since:
+            return _pause_no_data(status, run, now)
+        case _:
+            return Decision(_without_pause(status, NO_DATA))
+
+
+def _abort(world: World, status: RolloutStatus, run: RunView, now: float) -> Decision[RolloutStatus]:
+    if skipping(world, status):
+        return Decision(status)
+    aborted = msgspec.structs.replace(status, abort=True, aborted_at=rfc3339(now))
+    event = Event("Warning", "RolloutAborted", f"AnalysisRun {run.name} {run.phase}: {run.message}")
+    return Decision(aborted, events=(event,))
+
+
+def _pause_inconclusive(status: RolloutStatus, run: RunView, now: float) -> Decision[RolloutStatus]:
+    if any(pause.reason == INCONCLUSIVE for pause in status.pause_conditions):
+        return Decision(status)
+    if status.controller_pause and not status.pause_conditions and not status.promote_full:
+        # A user resumed: the update goes on under a new run, which needs a new beginning.
+        duration = msgspec.structs.replace(status.duration, rollout_started_at=rfc3339(now))
+        canary = msgspec.structs.replace(status.canary, current_background_analysis_run_status=None)
+        return Decision(msgspec.structs.replace(status, controller_pause=False, duration=duration, canary=canary))
+    paused = _with_pause(status, INCONCLUSIVE, now)
+    event = Event("Warning", "RolloutPaused", f"AnalysisRun {run.name} Inconclusive: {run.message}")
+    return Decision(msgspec.structs.replace(paused, controller_pause=True), events=(event,))
+
+
+def _pause_no_data(status: RolloutStatus, run: RunView, now: float) -> Decision[RolloutStatus]:
+    if any(pause.reason == NO_DATA for pause in status.pause_conditions):
+        return Decision(status)
+    event = Event("Warning", "RolloutPaused", f"AnalysisRun {run.name} has no data since {run.no_data_since}")
+    return Decision(_with_pause(status, NO_DATA, now), events=(event,))
+
+
+def _with_pause(status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
+    condition = PauseCondition(reason=reason, start_time=rfc3339(now))
+    return msgspec.structs.replace(status, pause_conditions=(*status.pause_conditions, condition))
+
+
+def _without_pause(status: RolloutStatus, reason: str) -> RolloutStatus:
+    left = tuple(pause for pause in status.pause_conditions if pause.reason != reason)
+    return status if left == status.pause_conditions else msgspec.structs.replace(status, pause_conditions=left)
+
+
+def _mirror(status: RolloutStatus, run: RunView) -> RolloutStatus:
+    """Show the run in the Rollout's status, where users look first."""
+    seen = RolloutAnalysisRunStatus(name=run.name, status=str(run.phase), message=run.message)
+    canary = msgspec.structs.replace(status.canary, current_background_analysis_run_status=seen)
+    return msgspec.structs.replace(status, canary=canary)
+
+
+def wanted(world: World, status: RolloutStatus) -> bool:
+    """Whether a background run belongs beside the update now."""
+    analysis = world.canary.analysis
+    return (
+        analysis is not None
+        and bool(analysis.templates)
+        and updating(world, status)
+        and not status.abort
+        and not skipping(world, status)
+        and not world.rollout.spec.paused
+        and step_index(world, status) >= (analysis.starting_step or 0)
+    )
+
+
+def keep(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
+    """Start the run when its step has come, keep its weight timeline, end every run that has lost its purpose."""
+    current = background(world, status) if wanted(world, status) else None
+    actions: list[Action] = [
+        TerminateRun(run.name)
+        for run in world.runs
+        if not run.phase.completed
+        and not run.terminating
+        and not (current and run.name == current.name)
+        and not _suspended(world, status, run)
+    ]
+    if wanted(world, status) and current is None and world.run_spec is not None:
+        actions.append(_create(world, status, world.run_spec, now))
+    if current is not None and not current.phase.completed:
+        actions += _record(world, status, current, now)
+    return Decision(status, tuple(actions))
+
+
+def _suspended(world: World, status: RolloutStatus, run: RunView) -> bool:
+    """A user's pause keeps the run that belongs to the update."""
+    return (
+        world.rollout.spec.paused and updating(world, status) and not status.abort and run == background(world, status)
+    )
+
+
+def _create(world: World, status: RolloutStatus, spec: dict[str, Any], now: float) -> CreateRun:
+    new = world.by_hash(status.current_pod_hash)
+    number = new.revision if new else latest_revision(world)
+    base = f"{world.rollout.metadata.name}-{status.current_pod_hash}-{number}"
+    taken = {run.name for run in world.runs}
+    name = next(n for n in (base, *(f"{base}.{i}" for i in range(1, len(taken) + 2))) if n not in taken)
+    metadata = (world.canary.analysis or RolloutAnalysisBackground()).analysis_run_metadata
+    timeline = _timeline_entry(reached_weight_percent(world, status), now)
+    return CreateRun(
+        name,
+        status.current_pod_hash,
+        number,
+        "Background",
+        spec,
+        dict(metadata.labels),
+        {**metadata.annotations, "coalmine.dev/weights": timeline},
+    )
+
+
+def reached_weight_percent(world: World, status: RolloutStatus) -> int:
+    """The canary's share that is in force: what the router has, or the ratio of available pods."""
+    if world.routed:
+        return min((max(route.canary_weight_percent, 0) for route in world.routes), default=0)
+    weights = status.canary.weights
+    return weights.canary.weight if weights else 0
+
+
+def _record(world: World, status: RolloutStatus, run: RunView, now: float) -> tuple[Action, ...]:
+    """Append the weight once it is a new step's: the evidence restarts at each increase (analysis.md 2.5)."""
+    weight = reached_weight_percent(world, status)
+    last = run.weights.rsplit("=", 1)[-1]
+    planned = {step.set_weight for step in world.canary.steps} | {0, 100}
+    if weight not in planned or last == str(weight):
+        return ()
+    entry = _timeline_entry(weight, now)
+    return (RecordWeights(run.name, f"{run.weights},{entry}" if run.weights else entry),)
+
+
+def _timeline_entry(weight_percent: int, now: float) -> str:
+    return f"{rfc3339(now)}={weight_percent}"
