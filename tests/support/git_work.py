@@ -86,9 +86,7 @@ class Work:
 
     @staticmethod
     def _run(*args: str) -> str:
-        done = subprocess.run(
-            ["git", *args], env=_ENV, capture_output=True, text=True, check=False, timeout=60
-        )
+        done = subprocess.run(["git", *args], env=_ENV, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, f"git {args}: {done.stderr}"
         return done.stdout.strip()
 

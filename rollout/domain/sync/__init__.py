@@ -1,0 +1,1 @@
+"""What an Application decides: sync, quarantine, revert and prune. Pure."""
