@@ -3,10 +3,10 @@
 import msgspec
 
 from rollout.api.rollout import RolloutStatus
+from rollout.api.values import int_or_percent
 from rollout.domain.actions import EvictPod
 from rollout.domain.clock import epoch
 from rollout.domain.decision import Decision
-from rollout.domain.progress.weights import int_or_percent
 from rollout.domain.world import World
 
 

@@ -6,7 +6,8 @@ import msgspec
 
 from rollout.api.rollout import PauseCondition, RolloutStatus
 from rollout.api.steps import CanaryStep, Pause, Verify
-from rollout.domain.clock import duration_seconds, epoch, rfc3339
+from rollout.api.values import duration_seconds
+from rollout.domain.clock import epoch, rfc3339
 from rollout.domain.decision import Decision, Event
 from rollout.domain.progress.promotion import promote
 from rollout.domain.progress.runs import background

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil, floor
 
-from analysis.errors import InvalidSpec
+from rollout.api.values import int_or_percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,6 @@ class Room:
 
     surge: int
     unavailable: int
-
-
-def int_or_percent(value: int | str | None, total: int, *, default: str, round_up: bool, field: str) -> int:
-    """A number of pods, given as such or as a percentage of `total`; raises InvalidSpec."""
-    value = default if value is None else value
-    if isinstance(value, str) and value.endswith("%") and value[:-1].isdigit():
-        exact = int(value[:-1]) * total / 100
-        return ceil(exact) if round_up else floor(exact)
-    if isinstance(value, int) and value >= 0:
-        return value
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
-    raise InvalidSpec(field, f"{value!r} is neither a number of pods nor a percentage", 'write 1 or "25%"')
 
 
 def room(max_surge: int | str | None, max_unavailable: int | str | None, replicas: int) -> Room:

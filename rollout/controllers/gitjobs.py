@@ -1,0 +1,194 @@
+"""Slow work for the Git kinds, off the turns: fetch, render, take back. Each job ends, and tells what came out.
+
+Jobs get values and return values; they know no cache and no queue.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from rollout.api.application import ApplicationSource
+from rollout.api.gitrepository import GitRef, GitRepositorySpec
+from rollout.domain.clock import duration_seconds
+from rollout.domain.sync.message import FAILED_DIGEST, RELEASE, ROLLOUT
+from rollout.domain.sync.objects import Rendered, RenderFailure, RenderReport
+from rollout.domain.sync.plan import RevertOutcome, RevertPlan
+from rollout.domain.sync.world import TrailerFact
+from rollout.errors import CoalmineError, InvalidSpec, RenderError, Transient
+from rollout.git.credentials import ANONYMOUS, Credentials
+from rollout.git.mirror import LogEntry, Mirror, Remote
+from rollout.git.pool import GitPool
+from rollout.git.taking_back import Surroundings, Writing, take_back
+from rollout.render.render import Scopes, render
+
+_CACHED_RENDERS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryState:
+    """What the host has, or why we do not know.
+
+    Attributes:
+        commit: the wanted commit; empty while it was never fetched.
+        label: `<ref>@sha1:<commit>`.
+        error: why the last try failed; empty after success.
+        reason: the error in one word.
+        transient: whether time may mend the error.
+        trailers: of the last 200 commits, newest first.
+    """
+
+    commit: str = ""
+    label: str = ""
+    error: str = ""
+    reason: str = "Fetched"
+    transient: bool = False
+    trailers: tuple[TrailerFact, ...] = ()
+
+
+@dataclass(slots=True)
+class RenderCache:
+    """Renders by what determines them; the oldest go first."""
+
+    _renders: dict[tuple[str, ...], Rendered] = field(default_factory=dict)
+
+    def get(self, key: tuple[str, ...]) -> Rendered | None:
+        """The render of a key, if it is still here."""
+        return self._renders.get(key)
+
+    def put(self, key: tuple[str, ...], rendered: Rendered) -> None:
+        """Remember a render."""
+        self._renders[key] = rendered
+        while len(self._renders) > _CACHED_RENDERS_MAX:
+            self._renders.pop(next(iter(self._renders)))
+
+
+def full_ref(ref: GitRef) -> str:
+    """The ref to fetch: refs/heads/x, refs/tags/x, or a commit id."""
+    if ref.branch is not None:
+        return f"refs/heads/{ref.branch}"
+    if ref.tag is not None:
+        return f"refs/tags/{ref.tag}"
+    if ref.commit is not None:
+        return ref.commit
+    raise InvalidSpec("spec.ref", "needs branch, tag or commit")
+
+
+def remote_of(spec: GitRepositorySpec, credentials: Credentials = ANONYMOUS) -> Remote:
+    """The remote of a repository with our credentials."""
+    return Remote(spec.url, credentials, duration_seconds(spec.timeout))
+
+
+async def fetch_job(
+    pool: GitPool, spec: GitRepositorySpec, credentials: Credentials, known: RepositoryState
+) -> RepositoryState:
+    """Ask the host for the wanted commit, and bring it here when it is new; never raises for what hosts do.
+
+    Args:
+        pool: mirrors and threads.
+        spec: the repository, validated.
+        credentials: for reading.
+        known: the state before; stays valid while the host is down.
+    """
+    mirror = pool.mirror(spec.url)
+    try:
+        async with pool.lock(spec.url):
+            return await pool.run(partial(_fetch, mirror, spec, credentials, known))
+    except Transient as error:
+        return _failed(known, error, transient=True)
+    except CoalmineError as error:
+        return _failed(known, error, transient=False)
+
+
+def _failed(known: RepositoryState, error: CoalmineError, *, transient: bool) -> RepositoryState:
+    reason = type(error).__name__
+    return RepositoryState(known.commit, known.label, str(error), reason, transient, known.trailers)
+
+
+def _fetch(
+    mirror: Mirror, spec: GitRepositorySpec, credentials: Credentials, known: RepositoryState
+) -> RepositoryState:
+    remote, ref = remote_of(spec, credentials), full_ref(spec.ref)
+    if spec.ref.commit is not None and mirror.has(ref):
+        wanted = ref
+    else:
+        wanted = ref if spec.ref.commit is not None else mirror.ls_remote(remote, ref)
+        if not (wanted == known.commit and mirror.has(wanted)):
+            wanted = mirror.fetch(remote, ref)
+    name = spec.ref.branch or spec.ref.tag or "commit"
+    return RepositoryState(wanted, f"{name}@sha1:{wanted}", trailers=_trailers(mirror.log(wanted)))
+
+
+def _trailers(entries: tuple[LogEntry, ...]) -> tuple[TrailerFact, ...]:
+    """Digests that commits declare failed or released, newest first."""
+    return tuple(
+        TrailerFact(
+            commit=entry.commit,
+            position=position,
+            rollout=next((v.partition("@")[0] for v in entry.values(ROLLOUT)), ""),
+            failed=entry.values(FAILED_DIGEST),
+            released=entry.values(RELEASE),
+        )
+        for position, entry in enumerate(entries)
+    )
+
+
+async def render_job(
+    pool: GitPool,
+    cache: RenderCache,
+    url: str,
+    commit: str,
+    source: ApplicationSource,
+    namespace: str,
+    scopes: Scopes | None = None,
+) -> RenderReport:
+    """Render a commit; never raises for what a tree holds.
+
+    Args:
+        pool: mirrors and threads.
+        cache: of renders.
+        url: of the repository.
+        commit: to render; it was fetched before.
+        source: renderer and path.
+        namespace: of objects that name none.
+        scopes: what discovery knows of kinds.
+    """
+    call = renderer(pool.mirror(url), cache, source, namespace, scopes)
+    try:
+        return await pool.run(partial(call, commit))
+    except Transient as error:
+        return RenderFailure(commit, str(error), transient=True)
+    except CoalmineError as error:
+        return RenderFailure(commit, str(error))
+
+
+def renderer(
+    mirror: Mirror, cache: RenderCache, source: ApplicationSource, namespace: str, scopes: Scopes | None = None
+) -> Callable[[str], Rendered]:
+    """Renders commits or trees of one Application; raises RenderError."""
+
+    def rendered(revision: str) -> Rendered:
+        key = (str(mirror.directory), revision, repr(source), namespace, repr(sorted((scopes or {}).items())))
+        found = cache.get(key)
+        if found is None:
+            try:
+                found = render(mirror, revision, source, namespace, scopes=scopes)
+            except (OSError, MemoryError) as error:
+                raise RenderError(f"the renderer could not run: {error}") from error
+            cache.put(key, found)
+        return found
+
+    return rendered
+
+
+async def revert_job(pool: GitPool, plan: RevertPlan, writing: Writing, around: Surroundings) -> RevertOutcome:
+    """Carry a planned revert out while holding the repository; never raises for what hosts and trees do.
+
+    Args:
+        pool: mirrors and threads.
+        plan: persisted in the Application's status before.
+        writing: remote, author and key.
+        around: rendering, files that others read, and the last question before the push.
+    """
+    url = writing.remote.url
+    async with pool.lock(url):
+        return await pool.run(partial(take_back, pool.mirror(url), plan, writing, around))

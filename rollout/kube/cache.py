@@ -1,0 +1,114 @@
+"""Our own caches of objects: the newest resourceVersion wins, owners are indexed, missed deletions are swept.
+
+Events and the answers of our own writes go through the same door, so every turn reads its own writes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Json = dict[str, Any]
+Key = tuple[str, str]
+"""Namespace (empty where there is none) and name."""
+
+
+def key_of(obj: Json) -> Key:
+    """The key of an object."""
+    metadata = obj["metadata"]
+    return metadata.get("namespace") or "", metadata["name"]
+
+
+def slim(obj: Json) -> Json:
+    """The object without what no decision reads."""
+    metadata = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+class Cache:
+    """Objects of one kind."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, Json] = {}
+        self._by_owner: dict[str, set[Key]] = defaultdict(set)
+        self._gone: dict[str, int] = {}
+        self.synced = False
+
+    def put(self, obj: Json) -> bool:
+        """Take an object in; False where a newer one is known, or where it is known to be gone."""
+        key, metadata = key_of(obj), obj["metadata"]
+        version = int(metadata.get("resourceVersion") or 0)
+        known = self._objects.get(key)
+        if known is not None and known["metadata"].get("uid") == metadata.get("uid"):
+            if int(known["metadata"].get("resourceVersion") or 0) >= version:
+                return False
+        elif self._gone.get(metadata.get("uid", ""), -1) >= version:
+            return False
+        self._unindex(known)
+        self._objects[key] = slim(obj)
+        for owner in metadata.get("ownerReferences") or []:
+            self._by_owner[owner["uid"]].add(key)
+        return True
+
+    def drop(self, obj: Json) -> bool:
+        """Take an object out; a younger object of the same name stays."""
+        key, metadata = key_of(obj), obj["metadata"]
+        self._remember_gone(metadata.get("uid", ""), int(metadata.get("resourceVersion") or 0))
+        known = self._objects.get(key)
+        if known is None or known["metadata"].get("uid") != metadata.get("uid"):
+            return False
+        self._unindex(known)
+        del self._objects[key]
+        return True
+
+    def get(self, key: Key) -> Json | None:
+        """The object of a key."""
+        return self._objects.get(key)
+
+    def keys(self) -> list[Key]:
+        """All keys."""
+        return list(self._objects)
+
+    def all(self, namespace: str | None = None) -> list[Json]:
+        """All objects, or those of a namespace."""
+        return [obj for (ns, _), obj in self._objects.items() if namespace is None or ns == namespace]
+
+    def owned(self, uid: str) -> list[Json]:
+        """The objects that name this owner."""
+        found = (self._objects.get(key) for key in sorted(self._by_owner.get(uid, ())))
+        return [obj for obj in found if obj is not None]
+
+    def sweep(self, live: Iterable[Json], missed: Callable[[Json], None]) -> int:
+        """Drop what a full list no longer has: a watch that was interrupted never tells of deletions.
+
+        Args:
+            live: metadata of all objects that exist.
+            missed: told of every object that is dropped.
+
+        Returns the number of dropped objects.
+        """
+        uids = {entry["metadata"]["uid"] for entry in live}
+        ghosts = [obj for obj in self._objects.values() if obj["metadata"].get("uid") not in uids]
+        for ghost in ghosts:
+            self.drop(ghost)
+            missed(ghost)
+        return len(ghosts)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def _unindex(self, obj: Json | None) -> None:
+        if obj is None:
+            return
+        key = key_of(obj)
+        for owner in obj["metadata"].get("ownerReferences") or []:
+            keys = self._by_owner.get(owner["uid"])
+            if keys is not None:
+                keys.discard(key)
+                if not keys:
+                    del self._by_owner[owner["uid"]]
+
+    def _remember_gone(self, uid: str, version: int) -> None:
+        """Late answers and events of a deleted object must not bring it back; the memory is bounded."""
+        self._gone[uid] = version
+        while len(self._gone) > 1000:
+            self._gone.pop(next(iter(self._gone)))

@@ -1,0 +1,1 @@
+"""The shell: the only importer of kopf. Watches in, turns out, one Lease."""
