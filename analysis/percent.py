@@ -1,5 +1,6 @@
 """Percentages and decimals as manifests write them: strings, so that every program reads the same digits."""
 
+import math
 import re
 
 _PERCENT = re.compile(r"\d{1,9}(\.\d{1,12})?%")
@@ -18,13 +19,10 @@ def format_percent(ratio: float) -> str:
 
 
 def format_decimal(number: float) -> str:
-    """Return a number with at most three significant digits and no exponent: `137`, `2.14`, `0.25`, `12300`."""
-    if number != number or number in (float("inf"), float("-inf")):
+    """Return a number with three significant digits, or all its whole ones: `2.14`, `137`, `12345`."""
+    if not math.isfinite(number):
         return str(number)
     if abs(number) >= 100:
-        digits = len(str(int(abs(number)))) - 3
-        return str(round(int(round(number)), -digits)) if digits > 0 else str(round(number))
-    if number == 0 or abs(number) < 1e-12:
-        return "0"
+        return str(round(number))
     shortest = f"{number:.3g}"
-    return shortest if "e" not in shortest else f"{number:.12f}".rstrip("0")
+    return shortest if "e" not in shortest else f"{number:.12f}".rstrip("0").rstrip(".")

@@ -58,6 +58,8 @@ class RunComparison(Model):
     """Probability of rolling back a release that does no harm, for the whole run."""
     warm_up: str = "3m"
     """Pods younger than this do not count, in both arms."""
+    weight_increases: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    """How often the rollout's steps raise the canary's weight; later raises get their part of the budget."""
     failure_model: PinnedFailureModel | None = None
     """Learned noise, pinned for the whole run; absent: priors."""
     arms: Arms = Arms()
@@ -210,7 +212,7 @@ class RunComparisonStatus(Model):
     verdict: Verdict | None = None
     """FAIL once the evidence passed the limit; PASS while every tolerance is proven; else INCONCLUSIVE."""
     evidence: str = ""
-    """Odds against no harm, all metrics together; the largest so far."""
+    """Odds against no harm, all metrics together."""
     evidence_limit: str = ""
     """Odds at which the run fails: one over the budget."""
     certified: bool = False

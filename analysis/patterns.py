@@ -1,0 +1,33 @@
+"""Regular expressions of users, bounded so that no pattern can stall the operator.
+
+Python's `re` backtracks. Work is at most (length of text) to the power of the number of quantifiers, so both are
+limited, and a quantifier on a group, which makes it exponential, is refused.
+"""
+
+import functools
+import re
+
+MAX_PATTERN = 256
+MAX_QUANTIFIERS = 4
+MAX_NAME = 128
+MAX_TEXT = 4096
+MAX_TEXT_QUANTIFIERS = 2
+
+_QUANTIFIER = re.compile(r"(?<!\\)(?:\\\\)*[*+{]")
+_GROUP_QUANTIFIER = re.compile(r"\)[*+{?]")
+_BACKREFERENCE = re.compile(r"\\[1-9]|\(\?P[=>]|\(\?[<!=(]")
+
+
+@functools.lru_cache(maxsize=512)
+def compiled(pattern: str, max_quantifiers: int = MAX_QUANTIFIERS) -> re.Pattern[str]:
+    """Return a user's pattern, compiled; raises ValueError with a sentence where it is invalid or too costly."""
+    if len(pattern) > MAX_PATTERN:
+        raise ValueError(f"a pattern may have {MAX_PATTERN} characters at most")
+    if _GROUP_QUANTIFIER.search(pattern) or _BACKREFERENCE.search(pattern):
+        raise ValueError(f"{pattern!r} repeats or refers back to a group, which can take for ever")
+    if len(_QUANTIFIER.findall(pattern)) > max_quantifiers:
+        raise ValueError(f"{pattern!r} has more than {max_quantifiers} of * + {{}}, which can take for ever")
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error

@@ -1,0 +1,156 @@
+"""The life of the comparison metrics of a run: from a judgement to what a user sees."""
+
+import math
+
+import msgspec
+
+from analysis.durations import format_time
+from analysis.judgement import ArmTotals, DataState, Judgement, MetricJudgement
+from analysis.percent import format_decimal, format_percent
+from analysis.run_spec import (
+    ArmCounts,
+    Interval,
+    MetricComparison,
+    MetricResult,
+    RuledOut,
+    RunComparisonStatus,
+)
+from analysis.verdict import AnalysisPhase, Verdict
+
+# Evidence is published up to here; a larger number says nothing more to a person.
+_LOG_EVIDENCE_MAX = math.log(1e12)
+
+
+def odds(log_evidence: float) -> str:
+    """Return evidence as odds to one, such as `137`."""
+    return format_decimal(math.exp(min(log_evidence, _LOG_EVIDENCE_MAX)))
+
+
+def assess(
+    result: MetricResult, seen: Judgement | None, judged: MetricJudgement | None, *, terminating: bool
+) -> MetricResult:
+    """Return the result of one comparison metric after a look.
+
+    FAIL is terminal. No data is never a success: neither while running nor when the run is terminated.
+    """
+    if result.phase.completed:
+        return result
+    if judged is not None and seen is not None:
+        result = msgspec.structs.replace(result, comparison=_published(result.comparison, judged))
+        if not result.dry_run and seen.verdict is Verdict.FAIL:
+            return _failed(result, seen, judged)
+    phase, message = AnalysisPhase.RUNNING, _waiting_message(judged)
+    if terminating:
+        phase, message = _terminated(judged)
+    return msgspec.structs.replace(result, phase=phase, message=message)
+
+
+def _failed(result: MetricResult, seen: Judgement, judged: MetricJudgement) -> MetricResult:
+    # The run fails by the evidence of all metrics; the one with the largest part of it carries the failure.
+    if judged.name != culprit(seen):
+        return msgspec.structs.replace(
+            result, phase=AnalysisPhase.INCONCLUSIVE, message="ended because another metric failed"
+        )
+    return msgspec.structs.replace(result, phase=AnalysisPhase.FAILED, message=seen.explanation)
+
+
+def culprit(seen: Judgement) -> str:
+    """Return the metric that a failure is owed to: a guard's, else the largest part of the evidence."""
+    acting = [m for m in seen.metrics if not m.dry_run]
+    guarded = [m.name for m in acting if m.guard]
+    if guarded:
+        return guarded[0]
+    largest = max(acting, key=lambda m: m.log_evidence + math.log(max(m.budget_share, 1e-300)))
+    return largest.name
+
+
+def _waiting_message(judged: MetricJudgement | None) -> str:
+    if judged is None or judged.state is not DataState.NO_DATA:
+        return ""
+    since = format_time(judged.no_data_since or 0.0)
+    return f"no data since {since}" + (f": {judged.problems[0]}" if judged.problems else "")
+
+
+def _terminated(judged: MetricJudgement | None) -> tuple[AnalysisPhase, str]:
+    if judged is None or judged.state is not DataState.COLLECTING:
+        return AnalysisPhase.INCONCLUSIVE, "terminated without data to judge"
+    if judged.tolerance is None or judged.proven:
+        return AnalysisPhase.SUCCESSFUL, ""
+    worst = f"{judged.upper:.3g}x" if judged.upper is not None else "anything"
+    return (
+        AnalysisPhase.INCONCLUSIVE,
+        f"terminated before a worsening beyond {format_percent(judged.tolerance)} was excluded;"
+        f" the data still allow {worst}",
+    )
+
+
+def _published(old: MetricComparison | None, judged: MetricJudgement) -> MetricComparison:
+    """Return the old figures while a user would see nothing new in the new ones.
+
+    Figures are refreshed when a state or a proof changes, and when the evidence or the data doubled or halved:
+    a run of hours writes its status some dozens of times, not at every look.
+    """
+    new = _comparison(judged)
+    return old if old is not None and _step(old) == _step(new) else new
+
+
+def _step(shown: MetricComparison) -> tuple[object, ...]:
+    totals = [float(arm.total) if arm else 0.0 for arm in (shown.canary, shown.stable)]
+    return (
+        shown.data_state,
+        shown.no_data_since,
+        shown.proven,
+        shown.certified,
+        shown.budget_share,
+        *(round(math.log2(1.0 + total)) for total in totals),
+        round(math.log2(float(shown.evidence) + 0.5)) if shown.evidence else None,
+    )
+
+
+def _comparison(judged: MetricJudgement) -> MetricComparison:
+    interval = None
+    if judged.lower is not None and judged.upper is not None:
+        interval = Interval(lower=format_decimal(judged.lower), upper=format_decimal(judged.upper))
+    return MetricComparison(
+        ratio="" if judged.ratio is None else format_decimal(judged.ratio),
+        interval=interval,
+        evidence=odds(judged.log_evidence),
+        budget_share=format_decimal(judged.budget_share),
+        canary=_arm(judged.canary),
+        stable=_arm(judged.stable),
+        certified=judged.certified,
+        proven=judged.proven,
+        data_state=judged.state.value,
+        no_data_since="" if judged.no_data_since is None else format_time(judged.no_data_since),
+    )
+
+
+def _arm(totals: ArmTotals) -> ArmCounts:
+    return ArmCounts(events=format_decimal(totals.events), total=format_decimal(totals.total), pods=totals.pods)
+
+
+def summarize(old: RunComparisonStatus | None, seen: Judgement) -> RunComparisonStatus:
+    """Return what the comparisons found together; the old value while a user would see nothing new."""
+    problems = tuple(dict.fromkeys(problem for metric in seen.metrics for problem in metric.problems))
+    since = [m.no_data_since for m in seen.metrics if m.no_data_since is not None and not m.dry_run]
+    new = RunComparisonStatus(
+        verdict=seen.verdict,
+        evidence=odds(seen.log_evidence),
+        evidence_limit=odds(seen.log_limit),
+        certified=seen.certified,
+        ruled_out=tuple(
+            RuledOut(metric=m.name, worse_than=format_percent(m.tolerance))
+            for m in seen.metrics
+            if m.proven and m.tolerance is not None
+        ),
+        proven_at_weight=seen.weight_percent if seen.proven else None,
+        no_data_since=format_time(min(since)) if since else "",
+        problems=problems[:10],
+        record_digest=seen.record_digest if seen.verdict is Verdict.FAIL else "",
+    )
+    return old if old is not None and _same_to_a_user(old, new) else new
+
+
+def _same_to_a_user(old: RunComparisonStatus, new: RunComparisonStatus) -> bool:
+    steps = [round(math.log2(float(status.evidence or 0) + 0.5)) for status in (old, new)]
+    return steps[0] == steps[1] and msgspec.structs.replace(new, evidence=old.evidence) == old

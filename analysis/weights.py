@@ -1,0 +1,56 @@
+"""The timeline of the canary's weight, as the annotation of an AnalysisRun keeps it."""
+
+from collections.abc import Sequence
+
+from analysis.durations import format_time, parse_time
+from analysis.judgement import WeightChange
+
+MAX_CHANGES = 1000
+
+
+def parse_weights(annotation: str) -> tuple[WeightChange, ...]:
+    """Return the timeline of `2026-11-22T10:00:10Z=5,2026-11-22T10:14:02Z=25`, sorted by time.
+
+    Raises:
+        ValueError: the text is no timeline, or has more than 1000 changes.
+    """
+    entries = [entry.strip() for entry in annotation.split(",") if entry.strip()]
+    if len(entries) > MAX_CHANGES:
+        raise ValueError(f"the timeline of weights has {len(entries)} changes; at most {MAX_CHANGES} are kept")
+    changes = []
+    for entry in entries:
+        moment, _, percent = entry.rpartition("=")
+        changes.append(WeightChange(parse_time(moment), int(percent)))
+    return tuple(sorted(changes, key=lambda change: change.at))
+
+
+def format_weights(changes: Sequence[WeightChange]) -> str:
+    """Return the annotation of a timeline; the oldest changes are cut from 1000 on."""
+    return ",".join(f"{format_time(c.at)}={c.percent}" for c in changes[-MAX_CHANGES:])
+
+
+def append_weight(annotation: str, at: float, percent: int) -> str:
+    """Return the annotation with one change more; unchanged where the weight is the same as before."""
+    changes = parse_weights(annotation)
+    if changes and changes[-1].percent == percent:
+        return annotation
+    return format_weights((*changes, WeightChange(at, percent)))
+
+
+def weight_at(changes: Sequence[WeightChange], at: float) -> int | None:
+    """Return the weight in percent at a moment; None before the first change."""
+    past = [change.percent for change in changes if change.at <= at]
+    return past[-1] if past else None
+
+
+def increases(changes: Sequence[WeightChange], until: float) -> tuple[float, ...]:
+    """Return the moments up to `until` at which the weight rose, from 0 too, in epoch seconds."""
+    moments: list[float] = []
+    before = 0
+    for change in changes:
+        if change.at > until:
+            break
+        if change.percent > before:
+            moments.append(change.at)
+        before = change.percent
+    return tuple(moments)
