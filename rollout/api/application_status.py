@@ -72,6 +72,8 @@ class RevertStatus(Model):
     """Pod template that the commit restores."""
     weight_percent: int = 0
     """Traffic weight at which it failed."""
+    cause: str = ""
+    """What failed, in the analysis's words."""
     planned_at: str = ""
     """When it was decided, RFC 3339; also the date of the commit, so a repetition gives the same commit."""
     commit: str = ""

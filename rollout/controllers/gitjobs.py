@@ -9,7 +9,7 @@ from functools import partial
 
 from rollout.api.application import ApplicationSource
 from rollout.api.gitrepository import GitRef, GitRepositorySpec
-from rollout.domain.clock import duration_seconds
+from rollout.api.values import duration_seconds
 from rollout.domain.sync.message import FAILED_DIGEST, RELEASE, ROLLOUT
 from rollout.domain.sync.objects import Rendered, RenderFailure, RenderReport
 from rollout.domain.sync.plan import RevertOutcome, RevertPlan

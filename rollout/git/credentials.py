@@ -30,9 +30,7 @@ class Credentials:
     def secrets(self) -> tuple[str, ...]:
         """Strings that no message may show, longest first."""
         pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode() if self.password else ""
-        return tuple(
-            sorted((s for s in (self.password, self.bearer_token, pair) if s), key=len, reverse=True)
-        )
+        return tuple(sorted((s for s in (self.password, self.bearer_token, pair) if s), key=len, reverse=True))
 
 
 ANONYMOUS = Credentials()
@@ -68,9 +66,7 @@ def credentials_from_secret(data: Mapping[str, str], field_path: str) -> Credent
     if not token and bool(username) != bool(password):
         raise InvalidSpec(field_path, "the Secret needs both username and password", "or bearerToken alone")
     if not (token or username or ca):
-        raise InvalidSpec(
-            field_path, "the Secret has no credentials", "add username and password, or bearerToken"
-        )
+        raise InvalidSpec(field_path, "the Secret has no credentials", "add username and password, or bearerToken")
     if any(ch in value for value in (username, password, token) for ch in '\r\n\0"\\'):
         raise InvalidSpec(field_path, "credentials contain a line break, a quote or a backslash")
     return Credentials(username, password, token, ca)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rollout.domain.sync.files import TreeEntry
 from rollout.errors import GitError
 from rollout.git.credentials import ANONYMOUS, Credentials, as_environment
 from rollout.git.errors import RevisionNotFound, TooLarge
@@ -16,8 +17,6 @@ from rollout.git.refs import is_commit
 MIRROR_BYTES_MAX = 4 * 1024**3
 LOG_MAX = 200
 FILES_MAX = 100_000
-REGULAR_MODES = frozenset({"100644", "100755"})
-SYMLINK_MODE, SUBMODULE_MODE = "120000", "160000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +26,6 @@ class Remote:
     url: str
     credentials: Credentials = field(default=ANONYMOUS, repr=False)
     timeout_seconds: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
-    """A file of a commit; `size` is in bytes, 0 for submodules."""
-
-    path: str
-    mode: str
-    blob: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +130,7 @@ class Mirror:
 
     def resolve(self, revision: str) -> str:
         """Full id of the commit; raises RevisionNotFound when it is not here."""
-        answer = self._git.attempt(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
-        )
+        answer = self._git.attempt("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if answer.code != 0:
             raise RevisionNotFound(f"{revision} is not a commit of {self.directory.name}")
         return one_line(answer.text, "a commit id")
@@ -154,9 +141,7 @@ class Mirror:
 
     def tree_of(self, revision: str) -> str:
         """Id of the root tree of a commit (or of a tree itself)."""
-        return one_line(
-            self._git.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}"), "a tree"
-        )
+        return one_line(self._git.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}"), "a tree")
 
     def files(self, revision: str, path: str = "") -> tuple[TreeEntry, ...]:
         """Every file of a commit or tree below a path, sorted by path; raises TooLarge above 100,000."""
@@ -179,9 +164,7 @@ class Mirror:
 
     def changed_paths(self, old: str, new: str) -> frozenset[str]:
         """Paths that differ between two commits or trees; a moved file counts with both names."""
-        output = self._git.check(
-            "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-commit-id", old, new
-        )
+        output = self._git.check("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-commit-id", old, new)
         return frozenset(part.decode("utf-8", "replace") for part in output.stdout.split(b"\0") if part)
 
     def is_ancestor(self, old: str, new: str) -> bool:
@@ -196,6 +179,11 @@ class Mirror:
         span = ("--first-parent", f"--max-count={limit}", f"{after}..{until}")
         return tuple(reversed(self._git.run("rev-list", *span, "--").split()))
 
+    def touching(self, after: str, until: str, paths: Iterable[str], limit: int = 20) -> tuple[str, ...]:
+        """Commits that changed any of the paths, oldest first, at most the `limit` newest."""
+        span = (f"--max-count={limit}", f"{after}..{until}")
+        return tuple(reversed(self._git.run("rev-list", *span, "--", *paths).split()))
+
     def log(self, until: str, after: str = "", limit: int = LOG_MAX) -> tuple[LogEntry, ...]:
         """Commits with trailers, newest first, at most `limit`; `after` is excluded with its history."""
         span = f"{after}..{until}" if after else until
@@ -203,8 +191,7 @@ class Mirror:
         output = self._git.run("log", f"--max-count={min(limit, LOG_MAX)}", form, span, "--")
         fields = output.split("\0")
         return tuple(
-            _log_entry(fields[at].strip(), fields[at + 1], fields[at + 2])
-            for at in range(0, len(fields) - 2, 3)
+            _log_entry(fields[at].strip(), fields[at + 1], fields[at + 2]) for at in range(0, len(fields) - 2, 3)
         )
 
 

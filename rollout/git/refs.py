@@ -17,9 +17,7 @@ def is_commit(text: str) -> bool:
 def check_ref_name(field: str, name: str) -> None:
     """Raise InvalidSpec unless the name is a sane short name of a branch or tag."""
     if not name or len(name) > 255 or name[0] in "-./@" or _FORBIDDEN.search(name):
-        raise InvalidSpec(
-            field, f"{name!r} is not a name of a branch or tag", "write its short name, such as main"
-        )
+        raise InvalidSpec(field, f"{name!r} is not a name of a branch or tag", "write its short name, such as main")
 
 
 def short(commit: str) -> str:

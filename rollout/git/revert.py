@@ -10,8 +10,9 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rollout.domain.sync.files import TreeEntry
 from rollout.errors import GitError
-from rollout.git.mirror import Mirror, TreeEntry
+from rollout.git.mirror import Mirror
 from rollout.git.plumbing import one_line
 
 # Synthetic commits never leave the mirror; fixed names keep them the same for everybody.
@@ -117,15 +118,12 @@ def _synthetic_commit(mirror: Mirror, good: str, bad: str, paths: frozenset[str]
         tree = one_line(mirror.git.run("write-tree", variables=private), "a tree")
     finally:
         index.unlink(missing_ok=True)
-    return one_line(
-        mirror.git.run("commit-tree", tree, "-p", bad, "-m", "synthetic", variables=_SYNTHETIC), "a commit"
-    )
+    return one_line(mirror.git.run("commit-tree", tree, "-p", bad, "-m", "synthetic", variables=_SYNTHETIC), "a commit")
 
 
 def _index_lines(donor: Iterable[TreeEntry], paths: frozenset[str]) -> list[str]:
     """Input of `update-index --index-info`: a file as in the donor, or its removal."""
     had = {entry.path: entry for entry in donor if entry.path in paths}
     return [
-        f"{had[path].mode} {had[path].blob}\t{path}" if path in had else f"{_NO_FILE}\t{path}"
-        for path in sorted(paths)
+        f"{had[path].mode} {had[path].blob}\t{path}" if path in had else f"{_NO_FILE}\t{path}" for path in sorted(paths)
     ]

@@ -37,9 +37,7 @@ def signing_key_from_secret(data: Mapping[str, str], field_path: str) -> Signing
     try:
         key = load_ssh_private_key(text.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidSpec(
-            field_path, "`identity` is not an unencrypted OpenSSH private key", remedy
-        ) from None
+        raise InvalidSpec(field_path, "`identity` is not an unencrypted OpenSSH private key", remedy) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise InvalidSpec(field_path, "`identity` is not an ed25519 key, so signatures would differ", remedy)
     if shutil.which("ssh-keygen") is None:

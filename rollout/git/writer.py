@@ -10,9 +10,7 @@ from rollout.git.signing import SigningKey, signing_config
 
 _REMOTE_LINE = re.compile(r"^remote: ?(.*?)\s*$", re.MULTILINE)
 # What push says of a branch that moved: by our lease, by the server's check, or by its lock.
-_RACED = re.compile(
-    r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value"
-)
+_RACED = re.compile(r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to update ref|incorrect old value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +25,7 @@ class Signature:
     def variables(self) -> dict[str, str]:
         """The environment git takes both author and committer from."""
         parts = {"NAME": self.name, "EMAIL": self.email, "DATE": self.date}
-        return {
-            f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in parts.items()
-        }
+        return {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in parts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +73,7 @@ def write_commit(
         )
     with signing_config(key) as config:
         git = mirror.configured(config)
-        signed = git.run(
-            "commit-tree", "-S", *arguments, stdin=message.encode(), variables=signature.variables
-        )
+        signed = git.run("commit-tree", "-S", *arguments, stdin=message.encode(), variables=signature.variables)
     return one_line(signed, "a commit")
 
 

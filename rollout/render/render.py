@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from rollout.api.application import ApplicationSource
 from rollout.domain.sync.digest import digest
+from rollout.domain.sync.files import Revisions
 from rollout.domain.sync.objects import Json, ObjectId, Rendered, RenderedObject
 from rollout.errors import NotSupportedYet, RenderError
-from rollout.git.mirror import Mirror
 from rollout.render.configs import hash_config_names
 from rollout.render.directory import render_directory
 from rollout.render.kustomize import render_kustomize
@@ -43,7 +43,7 @@ _CLUSTER_KINDS = frozenset(
 
 
 def render(
-    mirror: Mirror,
+    files: Revisions,
     revision: str,
     source: ApplicationSource,
     namespace: str,
@@ -54,14 +54,14 @@ def render(
     """Everything that a source declares at a commit (or in a tree); complete, or a RenderError that names the file.
 
     Args:
-        mirror: holds the commit.
+        files: the repository.
         revision: commit or tree id.
         source: renderer and path.
         namespace: of objects that name none.
         scopes: what discovery knows of kinds.
         limits: bounds.
     """
-    tree = SourceTree.of(mirror, revision, limits)
+    tree = SourceTree.of(files, revision, limits)
     path = source.path.strip("/")
     plain = _run(tree, source, path)
     hashed, warnings = hash_config_names(plain, namespace)

@@ -2,27 +2,25 @@
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
+from rollout.domain.sync.files import (
+    REGULAR_MODES,
+    SUBMODULE_MODE,
+    SYMLINK_MODE,
+    Blobs,
+    Revisions,
+    TreeEntry,
+)
 from rollout.errors import RenderError
-from rollout.git.mirror import REGULAR_MODES, SUBMODULE_MODE, SYMLINK_MODE, Mirror, TreeEntry
 from rollout.render.limits import Limits
 
 _LINKS_MAX = 8
 
 
-class Reader(Protocol):
-    """Reads files of a commit."""
-
-    def read(self, entries: Iterable[TreeEntry], total_bytes_max: int) -> dict[str, bytes]:
-        """Contents by path."""
-        ...
-
-
 class SourceTree:
     """A commit's files; everything that is read is remembered as the render's closure."""
 
-    def __init__(self, reader: Reader, entries: Iterable[TreeEntry], limits: Limits) -> None:
+    def __init__(self, reader: Blobs, entries: Iterable[TreeEntry], limits: Limits) -> None:
         self._reader = reader
         self._entries = {entry.path: entry for entry in entries}
         self._folders = {folder for path in self._entries for folder in _parents(path)}
@@ -31,9 +29,9 @@ class SourceTree:
         self.closure: set[str] = set()
 
     @classmethod
-    def of(cls, mirror: Mirror, revision: str, limits: Limits) -> "SourceTree":
+    def of(cls, source: Revisions, revision: str, limits: Limits) -> "SourceTree":
         """The tree of a commit (or of a tree that no commit has yet)."""
-        return cls(mirror, mirror.files(revision), limits)
+        return cls(source, source.files(revision), limits)
 
     def blobs(self) -> Mapping[str, str]:
         """Blob ids of the closure's files by path."""

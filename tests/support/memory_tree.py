@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from rollout.git.mirror import TreeEntry
+from rollout.domain.sync.files import TreeEntry
 from rollout.render.limits import DEFAULT_LIMITS, Limits
 from rollout.render.tree import SourceTree
 
