@@ -55,7 +55,7 @@ def login(kubeconfig: str | None = None, context: str | None = None) -> Login:
     return Login(configuration.host, _tls(configuration), _headers(configuration), namespace)
 
 
-def _namespace_of(kubernetesuntyped: Any, kubeconfig: str | None, context: str | None) -> str:
+def _namespace_of(kubernetes_config: Any, kubeconfig: str | None, context: str | None) -> str:
     contexts, active = kubernetes_config.list_kube_config_contexts(kubeconfig)
     chosen = next((c for c in contexts if c["name"] == context), active)
     return str(chosen["context"].get("namespace") or "default")

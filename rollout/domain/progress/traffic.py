@@ -54,7 +54,7 @@ def _falling(world: World, status: RolloutStatus, weight_percent: int) -> bool:
 def _hold(world: World, weight_percent: int) -> tuple[Action, ...]:
     """A finalizer only while a route differs from its original, so that deletion gives it back first."""
     held = FINALIZER in world.rollout.metadata.finalizers
-    differs = weight_percent > 0 or any(r.canary_weight_percent != 0 for r in world.routes)
+    differs = weight_percent > 0 or not all(r.original for r in world.routes)
     return () if held == differs else (SetFinalizer(differs),)
 
 

@@ -1,0 +1,91 @@
+"""What every controller works with: caches, a fenced client, a clock, and a way to tell users."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from rollout.domain.decision import Event
+from rollout.kube.cache import Cache, Key
+from rollout.kube.client import KubeClient
+from rollout.kube.resources import Resource
+
+Json = dict[str, Any]
+
+
+class Recorder(Protocol):
+    """Takes Kubernetes Events; delivery is best effort and never holds a turn up."""
+
+    def tell(self, resource: Resource, obj: Json, event: Event) -> None:
+        """Post an Event about an object."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """The surroundings of all controllers."""
+
+    client: KubeClient
+    caches: dict[Resource, Cache]
+    now: Callable[[], float]
+    recorder: Recorder
+    enqueue: Callable[[Resource, Key], None]
+    """Ask for a turn of another object's controller."""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Controller(Protocol):
+    """One kind's turns."""
+
+    resource: Resource
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One turn; returns when to look again (epoch seconds), or None."""
+        ...
+
+
+def status_patch(old: Json, new: msgspec.Struct) -> Json:
+    """The merge patch from a live status to a decided one.
+
+    Only fields that the struct knows are touched: what a newer version or a user wrote beside them survives.
+
+    Args:
+        old: the live `status`.
+        new: the decided status.
+    """
+    known = msgspec.to_builtins(msgspec.convert(old, type(new)))
+    return difference(known, msgspec.to_builtins(new))
+
+
+def difference(old: Json, new: Json) -> Json:
+    """RFC 7386: the merge patch that turns `old` into `new`; empty where they are equal."""
+    patch: Json = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        if key in old and old[key] == value:
+            continue
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            patch[key] = difference(old[key], value)
+        else:
+            patch[key] = value
+    return patch
+
+
+async def publish(
+    context: Context, resource: Resource, obj: Json, status: msgspec.Struct, events: tuple[Event, ...]
+) -> None:
+    """Write the status where it has changed, optimistically, and tell the events.
+
+    The resourceVersion guards the write: a user's `abort` in the meantime raises Conflict, and the turn is decided anew.
+    """
+    live = context.caches[resource].get((obj["metadata"].get("namespace") or "", obj["metadata"]["name"])) or obj
+    patch = status_patch(live.get("status") or {}, status)
+    if patch:
+        metadata = live["metadata"]
+        body = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": patch}
+        answer = await context.client.merge_patch(
+            resource, metadata.get("namespace"), metadata["name"], body, subresource="status"
+        )
+        context.caches[resource].put(answer)
+    for event in events:
+        context.recorder.tell(resource, obj, event)

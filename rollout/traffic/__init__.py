@@ -1,0 +1,1 @@
+"""Traffic routers: a file a router. Pure readers and writers of the router's objects."""

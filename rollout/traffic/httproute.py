@@ -1,0 +1,132 @@
+"""Gateway API HTTPRoute: reads and writes the weights of the rules that carry both Services, and nothing else.
+
+`spec.rules` is one atomic list, so a write repeats it whole, guarded by resourceVersion. The owner's weights are kept
+in an annotation until they are given back.
+"""
+
+import json
+from typing import Any
+
+from rollout.api.keys import ORIGINAL_ROUTE
+from rollout.domain.world import RouteView
+
+Json = dict[str, Any]
+Pair = tuple[Json, Json]
+"""The canary's and the stable Service's backendRef of one rule."""
+
+
+def view(route: Json, canary: str, stable: str) -> RouteView:
+    """What an HTTPRoute says of the two Services."""
+    name = route["metadata"]["name"]
+    pairs = _pairs(route, canary, stable)
+    if not pairs:
+        problem = (
+            f'no rule of HTTPRoute "{name}" carries both Services "{stable}" and "{canary}"; '
+            "add both as backendRefs of the rule that carries the traffic"
+        )
+        return RouteView(name, 0, accepted=None, problem=problem, original=True)
+    shares = {_share_percent(*pair) for pair in pairs}
+    accepted, message = _accepted(route)
+    return RouteView(
+        name,
+        shares.pop() if len(shares) == 1 else -1,
+        accepted=accepted,
+        message=message,
+        original=_original(route) in (None, [_weights(pair) for pair in pairs]),
+    )
+
+
+def weight_patch(route: Json, canary: str, stable: str, canary_weight_percent: int) -> Json:
+    """The merge patch that gives the canary its share in every rule that carries both Services."""
+    pairs = _pairs(route, canary, stable)
+    kept = _original(route)
+    original = [_weights(pair) for pair in pairs] if kept is None else kept
+    wanted: list[list[int | None]] = [[canary_weight_percent, 100 - canary_weight_percent]] * len(pairs)
+    annotation = None if wanted == original else json.dumps(original)
+    return _patch(route, canary, stable, wanted, annotation)
+
+
+def restore_patch(route: Json, canary: str, stable: str) -> Json:
+    """The merge patch that gives the owner's weights back."""
+    pairs = _pairs(route, canary, stable)
+    kept = _original(route)
+    original = [_weights(pair) for pair in pairs] if kept is None else kept
+    return _patch(route, canary, stable, original, None)
+
+
+def _patch(
+    route: Json, canary: str, stable: str, weights: list[list[int | None]], annotation: str | None
+) -> Json:
+    rules = json.loads(json.dumps(route["spec"].get("rules") or []))
+    pairs = [pair for rule in rules if (pair := _pair(rule, canary, stable)) is not None]
+    for pair, values in zip(pairs, weights, strict=False):
+        for reference, weight in zip(pair, values, strict=True):
+            reference.pop("weight", None)
+            reference |= {} if weight is None else {"weight": weight}
+    metadata = {
+        "resourceVersion": route["metadata"]["resourceVersion"],
+        "annotations": {ORIGINAL_ROUTE: annotation},
+    }
+    return {"metadata": metadata, "spec": {"rules": rules}}
+
+
+def _pairs(route: Json, canary: str, stable: str) -> list[Pair]:
+    rules = route["spec"].get("rules") or []
+    return [pair for rule in rules if (pair := _pair(rule, canary, stable)) is not None]
+
+
+def _pair(rule: Json, canary: str, stable: str) -> Pair | None:
+    references = {
+        r["name"]: r for r in rule.get("backendRefs") or [] if (r.get("kind") or "Service") == "Service"
+    }
+    return (references[canary], references[stable]) if canary in references and stable in references else None
+
+
+def _weights(pair: Pair) -> list[int | None]:
+    return [reference.get("weight") for reference in pair]
+
+
+def _share_percent(canary: Json, stable: Json) -> int:
+    ours, theirs = canary.get("weight", 1), stable.get("weight", 1)
+    total = ours + theirs
+    share = ours * 100 / total if total else 0
+    return int(share) if share == int(share) else -1
+
+
+def _original(route: Json) -> list[list[int | None]] | None:
+    text = (route["metadata"].get("annotations") or {}).get(ORIGINAL_ROUTE)
+    if text is None:
+        return None
+    try:
+        kept = json.loads(text)
+    except ValueError:
+        return None
+    valid = isinstance(kept, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(w is None or isinstance(w, int) for w in pair)
+        for pair in kept
+    )
+    return kept if valid else None
+
+
+def _accepted(route: Json) -> tuple[bool | None, str]:
+    """Whether every gateway took this generation; None while one has not answered yet."""
+    parents = (route.get("status") or {}).get("parents") or []
+    if not parents:
+        return None, ""
+    generation = route["metadata"].get("generation", 0)
+    answers = [_answer(parent, generation) for parent in parents]
+    refused = next((message for taken, message in answers if taken is False), None)
+    if refused is not None:
+        return False, refused
+    return (True if all(taken for taken, _ in answers) else None), ""
+
+
+def _answer(parent: Json, generation: int) -> tuple[bool | None, str]:
+    conditions = {c["type"]: c for c in parent.get("conditions") or []}
+    for kind in ("Accepted", "ResolvedRefs"):
+        condition = conditions.get(kind)
+        if condition is None or condition.get("observedGeneration", 0) < generation:
+            return None, ""
+        if condition["status"] != "True":
+            return False, f"{kind}={condition['status']} ({condition.get('reason', '')}): {condition.get('message', '')}"
+    return True, ""

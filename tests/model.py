@@ -1,0 +1,207 @@
+"""A model of the cluster for the pure core: it carries actions out on values, as the API server and kubelets would.
+
+It stands for the outside in property tests only; the stories run on real parts.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, assert_never
+
+import msgspec
+
+from analysis.verdict import AnalysisPhase
+from rollout.api.keys import DESIRED_REPLICAS, FINALIZER, FINGERPRINT, REVISION, SCALE_DOWN_DEADLINE
+from rollout.api.meta import ObjectMeta
+from rollout.api.rollout import Rollout, RolloutSpec, RolloutStatus
+from rollout.domain import actions as act
+from rollout.domain.clock import epoch
+from rollout.domain.decision import Decision
+from rollout.domain.rollout import decide
+from rollout.domain.world import PodView, ReplicaSetView, RouteView, RunView, ServiceView, World
+
+DONE = object()
+
+
+@dataclass
+class Model:
+    """A cluster with one Rollout. `now` moves by hand."""
+
+    rollout: Rollout
+    now: float = 1_700_000_000.0
+    replica_sets: dict[str, ReplicaSetView] = field(default_factory=dict)
+    services: dict[str, ServiceView] = field(default_factory=dict)
+    routes: dict[str, RouteView] = field(default_factory=dict)
+    runs: dict[str, RunView] = field(default_factory=dict)
+    pods: dict[str, PodView] = field(default_factory=dict)
+    log: list[Any] = field(default_factory=list)
+    deleted: bool = False
+
+    @classmethod
+    def of(cls, spec: dict[str, Any], *, services: tuple[str, ...] = (), routes: tuple[str, ...] = ()) -> "Model":
+        """A cluster with this Rollout, its Services and its routes."""
+        rollout = Rollout(
+            metadata=ObjectMeta(name="web", namespace="shop", uid="u1", generation=1),
+            spec=msgspec.convert(spec, RolloutSpec),
+        )
+        model = cls(rollout)
+        model.services = {name: ServiceView(name) for name in services}
+        model.routes = {name: RouteView(name, 0, accepted=True, original=True) for name in routes}
+        return model
+
+    def world(self) -> World:
+        """What the caches would hold."""
+        return World(
+            self.rollout,
+            tuple(self.replica_sets.values()),
+            tuple(self.services.values()),
+            tuple(self.routes.values()),
+            tuple(self.runs.values()),
+            tuple(self.pods.values()),
+            run_spec={"metrics": []},
+        )
+
+    def turn(self) -> Decision[RolloutStatus]:
+        """One turn of the controller."""
+        decision = decide(self.world(), self.now)
+        for action in decision.actions:
+            self.log.append(action)
+            self.apply(action)
+        self.rollout = msgspec.structs.replace(self.rollout, status=decision.status)
+        return decision
+
+    def settle(self, turns: int = 60) -> Decision[RolloutStatus]:
+        """Turns with a busy kubelet and gateway until nothing moves; time stands still."""
+        for _ in range(turns):
+            before = self.world()
+            decision = self.turn()
+            self.kubelet()
+            self.gateway()
+            if self.world() == before:
+                return decision
+        raise AssertionError("the model does not settle")
+
+    def kubelet(self) -> None:
+        """Every pod that is wanted becomes available at once."""
+        for name, rs in self.replica_sets.items():
+            self.replica_sets[name] = replace(rs, current=rs.replicas, ready=rs.replicas, available=rs.replicas)
+
+    def gateway(self) -> None:
+        """Every route is accepted."""
+        self.routes = {name: replace(route, accepted=True) for name, route in self.routes.items()}
+
+    def edit(self, spec: dict[str, Any]) -> None:
+        """A user changes the spec."""
+        metadata = msgspec.structs.replace(self.rollout.metadata, generation=self.rollout.metadata.generation + 1)
+        new = msgspec.convert(spec, RolloutSpec)
+        self.rollout = msgspec.structs.replace(self.rollout, spec=new, metadata=metadata)
+
+    def status(self, **fields: Any) -> None:
+        """A user patches the status, as the CLI does."""
+        status = msgspec.structs.replace(self.rollout.status, **fields)
+        self.rollout = msgspec.structs.replace(self.rollout, status=status)
+
+    def run(self, **fields: Any) -> None:
+        """The youngest analysis run reports."""
+        name = max(self.runs, key=lambda n: self.runs[n].created_at)
+        self.runs[name] = replace(self.runs[name], **fields)
+
+    def apply(self, action: act.Action) -> None:  # noqa: C901, PLR0912, PLR0915  one arm an action
+        match action:
+            case act.CreateReplicaSet():
+                self.replica_sets[action.name] = ReplicaSetView(
+                    action.name, action.name, action.pod_hash, self.now, 0,
+                    revision=int(action.annotations[REVISION]), fingerprint=action.annotations[FINGERPRINT],
+                )  # fmt: skip
+            case act.ScaleReplicaSet():
+                rs = self.replica_sets[action.name]
+                fewer = {key: min(getattr(rs, key), action.replicas) for key in ("ready", "available")}
+                self.replica_sets[action.name] = replace(rs, replicas=action.replicas, desired=action.desired, **fewer)
+            case act.AnnotateReplicaSet():
+                self._annotate(action)
+            case act.DeleteReplicaSet():
+                del self.replica_sets[action.name]
+            case act.SelectPods():
+                self.services[action.service] = ServiceView(action.service, action.pod_hash, "web" if action.pod_hash else "")
+            case act.SetWeight():
+                weight = action.canary_weight_percent
+                self.routes[action.route] = RouteView(action.route, weight, accepted=None, original=weight == 0)
+            case act.RestoreRoute():
+                self.routes[action.route] = RouteView(action.route, 0, accepted=None, original=True)
+            case act.CreateRun():
+                self.runs[action.name] = RunView(
+                    action.name, action.name, action.pod_hash, action.revision, self.now,
+                    phase=AnalysisPhase.RUNNING, weights=action.annotations["coalmine.dev/weights"],
+                )  # fmt: skip
+            case act.TerminateRun():
+                run = self.runs[action.name]
+                self.runs[action.name] = replace(run, terminating=True, phase=AnalysisPhase.SUCCESSFUL)
+            case act.RecordWeights():
+                self.runs[action.name] = replace(self.runs[action.name], weights=action.timeline)
+            case act.DeleteRun():
+                del self.runs[action.name]
+            case act.SetFinalizer():
+                finalizers = (FINALIZER,) if action.present else ()
+                self._metadata(finalizers=finalizers)
+                self.deleted = not action.present and bool(self.rollout.metadata.deletion_timestamp)
+            case act.PatchRollout():
+                self._patch(action.patch)
+            case act.EvictPod():
+                self.pods.pop(action.name, None)
+            case act.LabelPod():
+                pod = self.pods[action.name]
+                labels = {k: v for k, v in (dict(pod.labels) | action.labels).items() if v is not None}
+                self.pods[action.name] = replace(pod, labels=tuple(labels.items()))
+            case _:
+                assert_never(action)
+
+    def _annotate(self, action: act.AnnotateReplicaSet) -> None:
+        rs = self.replica_sets[action.name]
+        for key, value in action.annotations.items():
+            if key == REVISION:
+                rs = replace(rs, revision=int(value or 0))
+            if key == SCALE_DOWN_DEADLINE:
+                rs = replace(rs, scale_down_at=epoch(value) if value else None)
+            if key == DESIRED_REPLICAS:
+                rs = replace(rs, desired=int(value or 0))
+        self.replica_sets[action.name] = rs
+
+    def _metadata(self, **fields: Any) -> None:
+        metadata = msgspec.structs.replace(self.rollout.metadata, **fields)
+        self.rollout = msgspec.structs.replace(self.rollout, metadata=metadata)
+
+    def _patch(self, patch: dict[str, Any]) -> None:
+        if annotations := patch.get("metadata", {}).get("annotations"):
+            self._metadata(annotations={**self.rollout.metadata.annotations, **annotations})
+        if "replicas" in patch.get("spec", {}):
+            spec = msgspec.structs.replace(self.rollout.spec, replicas=patch["spec"]["replicas"])
+            self.rollout = msgspec.structs.replace(self.rollout, spec=spec)
+
+
+def template(image: str) -> dict[str, Any]:
+    """A pod template with one container."""
+    return {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": image}]}}
+
+
+def spec(
+    image: str = "v1", *, replicas: int = 4, routed: bool = False, steps: list[dict[str, Any]] | None = None, **more: Any
+) -> dict[str, Any]:
+    """A Rollout's spec."""
+    canary: dict[str, Any] = {"steps": [{"setWeight": 50}, {"pause": {}}] if steps is None else steps}
+    if routed:
+        canary |= {
+            "stableService": "stable",
+            "canaryService": "canary",
+            "trafficRouting": {"gatewayAPI": {"httpRoutes": [{"name": "web"}]}},
+        }
+    canary |= more.pop("canary", {})
+    return {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": template(image),
+        "strategy": {"canary": canary},
+        **more,
+    }
+
+
+def routed_model(**more: Any) -> Model:
+    """A cluster whose Rollout has a route and two Services."""
+    return Model.of(spec(routed=True, **more), services=("stable", "canary"), routes=("web",))
