@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from rollout.sandbox.apiserver.api import ApiServer, write_kubeconfig
+from rollout.sandbox.apiserver.api import ApiServer, Tuning, write_kubeconfig
 from rollout.sandbox.apiserver.auth import read_tokens
 
 PR_SET_PDEATHSIG = 1
@@ -48,11 +48,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tuning = Tuning(not arguments.no_persistence, arguments.window, arguments.bookmark_seconds)
+    tokens = read_tokens(arguments.token_file) if arguments.token_file else None
     server = ApiServer(
-        arguments.data_dir, host=arguments.host, port=arguments.port, crds=arguments.crds,
-        tokens=read_tokens(arguments.token_file) if arguments.token_file else None,
-        persist=not arguments.no_persistence, window=arguments.window,
-        bookmark_seconds=arguments.bookmark_seconds,
+        arguments.data_dir, host=arguments.host, port=arguments.port, tokens=tokens,
+        crds=arguments.crds, tuning=tuning,
     )  # fmt: skip
     async with server:
         if arguments.kubeconfig:

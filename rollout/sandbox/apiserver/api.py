@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,23 @@ from rollout.sandbox.apiserver.writer import Writer
 STOP_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """What tests and sandboxes may want otherwise.
+
+    Args:
+        persist: keep objects in the data folder across restarts.
+        window: changes of each resource kept for watches that start in the past.
+        bookmark_seconds: between two bookmarks of a watch.
+        log_hook: gives a pod's log: (namespace, name, query) -> text, None when there is none.
+    """
+
+    persist: bool = True
+    window: int = 10_000
+    bookmark_seconds: float = 30.0
+    log_hook: LogHook | None = None
+
+
 class ApiServer:
     """An API server in this process: `async with ApiServer(folder) as server: ... server.url`.
 
@@ -36,30 +54,33 @@ class ApiServer:
         port: 0 for a free one.
         tokens: token -> user; None for the folder's own token file, which has a user `admin`.
         crds: files or folders of CustomResourceDefinitions to serve from the start.
-        persist: keep objects in `data_dir` across restarts.
-        window: changes of each resource kept for watches that start in the past.
-        bookmark_seconds: between two bookmarks of a watch.
-        log_hook: gives a pod's log: (namespace, name, query) -> text, None when there is none.
+        tuning: the rest.
     """
 
     def __init__(
-        self, data_dir: Path, *, host: str = "127.0.0.1", port: int = 0,
-        tokens: Mapping[str, User] | None = None, crds: Sequence[Path] = (), persist: bool = True,
-        window: int = 10_000, bookmark_seconds: float = 30.0, log_hook: LogHook | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        data_dir: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tokens: Mapping[str, User] | None = None,
+        crds: Sequence[Path] = (),
+        tuning: Tuning = Tuning(),
+    ) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
-        self._folder, self._host, self._port, self._crds = data_dir, host, port, crds
+        self._host, self._port, self._crds = host, port, crds
         self._tokens = Tokens(dict(own_tokens(data_dir / "tokens.csv") if tokens is None else tokens))
         self._authority = tls.authority(data_dir, host)
-        self.store = Store(window)
+        self.store = Store(tuning.window)
         self._hub = WatchHub(self.store)
-        self._journal = Journal(data_dir, self.store) if persist else None
+        self._journal = Journal(data_dir, self.store) if tuning.persist else None
         self.writer = Writer(self.store, builtin_registry())
         self._collector = GarbageCollector(self.writer)
         self._audit = AuditLog(data_dir)
         self._service = Service(
-            self.writer, self._hub, self._tokens, self._audit, bookmark_seconds=bookmark_seconds, log_hook=log_hook
-        )
+            self.writer, self._hub, self._tokens, self._audit,
+            bookmark_seconds=tuning.bookmark_seconds, log_hook=tuning.log_hook,
+        )  # fmt: skip
         self._stack = contextlib.AsyncExitStack()
 
     @property

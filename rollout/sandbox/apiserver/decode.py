@@ -59,14 +59,12 @@ def accept(obj: Object, resource: Resource, field_validation: FieldValidation) -
     accepted, warnings = accept_partial(obj, resource, field_validation)
     apply_defaults(accepted, resource.storage.schema)
     if not resource.custom:
-        strategies.DEFAULTS.get(resource.key, lambda _obj: None)(accepted)
+        strategies.DEFAULTS.get(resource.key, strategies.nothing)(accepted)
         omit_empty(accepted, resource.storage.schema)
     return accepted, warnings
 
 
-def accept_partial(
-    obj: Object, resource: Resource, field_validation: FieldValidation
-) -> tuple[Object, list[str]]:
+def accept_partial(obj: Object, resource: Resource, field_validation: FieldValidation) -> tuple[Object, list[str]]:
     """The same without defaults: what an applied configuration says, and no more."""
     accepted, schema = copy.deepcopy(obj), resource.storage.schema
     drop_nulls(accepted["metadata"] if resource.custom else accepted)

@@ -24,6 +24,27 @@ def _subresource(resource: Resource, version: Version, name: str) -> tuple[Objec
     return {GROUP: resource.group, VERSION: version.name, KIND: resource.kind}, verbs
 
 
+def answer(registry: Registry, parts: list[str]) -> Object:
+    """What a discovery path says.
+
+    Raises:
+        StatusError: 404.
+    """
+    match parts:
+        case ["api"]:
+            return core_versions()
+        case ["apis"]:
+            return group_list(registry)
+        case ["api", version]:
+            return resource_list(registry, "", version)
+        case ["apis", name]:
+            return group(registry, name)
+        case ["apis", name, version]:
+            return resource_list(registry, name, version)
+        case _:
+            raise unknown_path()
+
+
 def core_versions() -> Object:
     """The answer of /api."""
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}

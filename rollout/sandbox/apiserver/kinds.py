@@ -97,7 +97,7 @@ class Registry:
         return next(found, None)
 
     def group_versions(self) -> dict[str, dict[str, list[tuple[Resource, Version]]]]:
-        """group -> version -> what it serves; the core group first, then in order of appearance."""
+        """Served resources: group -> version -> what it serves; the core group first, then in order of appearance."""
         groups: dict[str, dict[str, list[tuple[Resource, Version]]]] = {}
         for resource in self.resources.values():
             for version in _by_priority(resource.versions):
@@ -189,5 +189,3 @@ def _with_object_meta(schema: Schema) -> Schema:
     types = load_types()
     fixed = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": types.whole("ObjectMeta")}
     return {**schema, "properties": {**(schema.get("properties") or {}), **fixed}}
-
-

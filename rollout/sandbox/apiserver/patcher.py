@@ -63,9 +63,7 @@ def _apply(writer: Writer, target: Target, body: Any, options: WriteOptions) -> 
         raise bad_request(f"the name of the object does not match the name on the URL ({target.name})")
     writer.settle_namespace(metadata, target)
     resource = writer.kept_as(target)
-    config, warnings = decode.accept_partial(
-        to_storage(target.resource, received), resource, options.field_validation
-    )
+    config, warnings = decode.accept_partial(to_storage(target.resource, received), resource, options.field_validation)
     old = writer.store.get(target.ref)
     _refuse_stale(target, metadata, old)
     base = old or {"apiVersion": config["apiVersion"], "kind": config["kind"], "metadata": {}}

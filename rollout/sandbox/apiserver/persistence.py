@@ -1,6 +1,5 @@
 """State on disk: a snapshot, and a journal of what happened since. One JSON value a line."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -13,8 +12,10 @@ COMPACT_AFTER_LINES = 20_000
 
 
 class Journal:
-    """Follows a store. Writes are flushed to the system, not forced to the disk: a sandbox may lose
-    its last moments when the machine stops, never when the process does.
+    """Follows a store.
+
+    Writes are flushed to the system, not forced to the disk: a sandbox may lose its last moments when
+    the machine stops, never when the process does.
     """
 
     def __init__(self, folder: Path, store: Store) -> None:
@@ -62,7 +63,7 @@ class Journal:
             file.write(encode_json({"revision": self._store.revision}) + b"\n")
             for change in self._store.everything():
                 file.write(_line(change.revision, change.ref, change.raw))
-        os.replace(fresh, self._snapshot)
+        fresh.replace(self._snapshot)
         self._file = self._path.open("wb")
         self._lines = 0
 

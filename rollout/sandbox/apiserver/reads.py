@@ -81,9 +81,7 @@ def many(store: Store, target: Target, query: Mapping[str, str], form: Form) -> 
     chosen = selection(target, query)
     revision = _asked_revision(store, query)
     changes = [
-        change
-        for change in store.select(storage_key(target.resource), target.namespace)
-        if chosen.holds(change.obj)
+        change for change in store.select(storage_key(target.resource), target.namespace) if chosen.holds(change.obj)
     ]
     limit = _number(query, "limit")
     after, revision = _continued(store, query.get("continue", ""), revision)

@@ -43,9 +43,7 @@ def _selector(target: Target, obj: Object, paths: ScalePaths) -> str:
     return str(jsonpath.first(obj, paths.label_selector) or "")
 
 
-def update_scale(
-    writer: Writer, target: Target, body: Any, options: WriteOptions, content_type: str = ""
-) -> Object:
+def update_scale(writer: Writer, target: Target, body: Any, options: WriteOptions, content_type: str = "") -> Object:
     """Set the replicas by a Scale (PUT), or by a patch of one.
 
     Raises:

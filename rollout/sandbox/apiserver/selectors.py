@@ -115,7 +115,7 @@ def _field_requirement(part: str, resource: Resource, version: Version) -> Field
     name, wanted, value = matched[1].strip(), matched[2] != "!=", matched[3].strip()
     known = {"metadata.name", "metadata.namespace"} | _FIELDS.get(resource.key, frozenset())
     if name not in known and f".{name}" not in version.selectable:
-        raise bad_request(f'field label not supported: {name}')
+        raise bad_request(f"field label not supported: {name}")
     path = name.split(".")
     return lambda obj: (_text_at(obj, path) == value) == wanted
 

@@ -21,7 +21,6 @@ from rollout.sandbox.apiserver.errors import (
     method_not_allowed,
     not_found,
     too_large,
-    unknown_path,
     unsupported_media_type,
 )
 from rollout.sandbox.apiserver.patcher import patch
@@ -82,18 +81,14 @@ class Service:
         try:
             response = await self._serve(request, record)
         except StatusError as error:
-            record.reason, record.message = error.reason, error.message
-            response = _json(error.status(), error.code)
+            response = _refusal(error, record)
         except web.HTTPRequestEntityTooLarge:
-            error = too_large(MAX_BODY_BYTES)
-            record.reason, record.message = error.reason, error.message
-            response = _json(error.status(), error.code)
+            response = _refusal(too_large(MAX_BODY_BYTES), record)
         except Exception:
             # A client must get an answer, and the server must live on; what happened is logged.
             logger.exception("request failed: %s %s", request.method, request.path)
-            error = StatusError(500, "InternalError", "Internal error occurred; see the server's log")
-            record.reason, record.message = error.reason, error.message
-            response = _json(error.status(), error.code)
+            words = "Internal error occurred; see the server's log"
+            response = _refusal(StatusError(500, "InternalError", words), record)
         record.code = response.status
         if request.path not in ANONYMOUS:
             self._audit.write(record)
@@ -114,38 +109,25 @@ class Service:
             return await self._read(request, target)
         return await self._write(request, target, record)
 
-    # What is no resource.
-
     def _general(self, request: web.BaseRequest) -> web.Response:
+        """What is no resource: discovery, OpenAPI documents, health."""
         if request.method not in _READ_VERBS:
             raise method_not_allowed()
         parts = [part for part in request.path.split("/") if part]
-        registry = self._writer.registry
-        aggregated = discovery.AGGREGATED in request.headers.get("Accept", "")
         match parts:
             case []:
-                return _json({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
-            case ["api" | "apis"] if aggregated:
-                body = discovery.aggregated(registry, core=parts == ["api"])
-                return _json(body, content_type=discovery.AGGREGATED_TYPE)
-            case ["api"]:
-                return _json(discovery.core_versions())
-            case ["apis"]:
-                return _json(discovery.group_list(registry))
-            case ["api", version]:
-                return _json(discovery.resource_list(registry, "", version))
-            case ["apis", group]:
-                return _json(discovery.group(registry, group))
-            case ["apis", group, version]:
-                return _json(discovery.resource_list(registry, group, version))
+                return _json({"paths": ["/api", "/apis", *sorted(ANONYMOUS), "/openapi/v3"]})
             case ["healthz" | "livez" | "readyz", *_]:
                 return web.Response(text="ok")
             case ["openapi", "v2"]:
                 return _json(openapi.minimal_v2())
             case ["openapi", "v3", *rest]:
                 return _raw(self._documents.answer(rest))
+            case ["api" | "apis" as root] if discovery.AGGREGATED in request.headers.get("Accept", ""):
+                body = discovery.aggregated(self._writer.registry, core=root == "api")
+                return _json(body, content_type=discovery.AGGREGATED_TYPE)
             case _:
-                raise unknown_path()
+                return _json(discovery.answer(self._writer.registry, parts))
 
     # Reading.
 
@@ -279,6 +261,11 @@ def _yaml(content: bytes) -> Any:
 def _record(request: web.BaseRequest) -> Record:
     agent = request.headers.get("User-Agent", "")
     return Record(request.path_qs, request.method.lower(), agent, request.remote or "", received=time.time())
+
+
+def _refusal(error: StatusError, record: Record) -> web.Response:
+    record.reason, record.message = error.reason, error.message
+    return _json(error.status(), error.code)
 
 
 def _describe(record: Record, request: web.BaseRequest, target: Target) -> None:

@@ -28,7 +28,7 @@ def strategic_merge(target: Any, patch: Any, schema: Schema) -> Any:
 def _merge_maps(target: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
     match patch.get(DIRECTIVE):
         case "replace":
-            return _without_directives(patch)
+            return {key: _without_directives(value) for key, value in patch.items() if not key.startswith("$")}
         case "delete":
             return {}
     merged = _retained(target, patch)

@@ -50,7 +50,7 @@ def bind(writer: Writer, target: Target, body: Any, options: WriteOptions) -> Ob
         raise bad_request("target.name: Required value")
     pod = writer.current(target)
     if pod["spec"].get("nodeName"):
-        why = f"pod {target.name} is already assigned to node \"{pod['spec']['nodeName']}\""
+        why = f'pod {target.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
         raise conflict("", "pods/binding", target.name, why)
     scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": timestamp()}
     status = pod.get("status") or {}

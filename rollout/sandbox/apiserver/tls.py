@@ -1,6 +1,6 @@
 """A certificate authority of the sandbox's own, and the server's certificate."""
 
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 import time
@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_DAYS = 3650
 RENEW_BEFORE_DAYS = 30
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ def _issue(paths: Authority, host: str) -> None:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = _EPOCH + datetime.timedelta(seconds=int(time.time()))
+    now = _EPOCH + dt.timedelta(seconds=int(time.time()))
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .not_valid_before(now - dt.timedelta(minutes=5))
+        .not_valid_after(now + dt.timedelta(days=VALID_DAYS))
     )
 
 

@@ -62,9 +62,7 @@ class Types:
 
     def referring(self, name: str) -> Schema:
         """The schema of one type, where other named types are `$ref`s."""
-        return self._compile(
-            name, lambda other: {"allOf": [{"$ref": f"#/components/schemas/{self.full_name(other)}"}]}
-        )
+        return self._compile(name, lambda other: {"allOf": [{"$ref": f"#/components/schemas/{self.full_name(other)}"}]})
 
     def _compile(self, name: str, refer: Reference) -> Schema:
         source = self._sources[name]

@@ -10,6 +10,7 @@ from rollout.sandbox.apiserver.builtin import services, strategies
 from rollout.sandbox.apiserver.clock import timestamp
 from rollout.sandbox.apiserver.convert import storage_key, to_storage
 from rollout.sandbox.apiserver.errors import (
+    Cause,
     StatusError,
     already_exists,
     bad_request,
@@ -23,7 +24,7 @@ from rollout.sandbox.apiserver.fields import manager as ownership
 from rollout.sandbox.apiserver.fields.manager import Owner, Ownership
 from rollout.sandbox.apiserver.kinds import Registry, Resource
 from rollout.sandbox.apiserver.requests import Target, WriteOptions
-from rollout.sandbox.apiserver.schema.validate import Cause, cause, validate
+from rollout.sandbox.apiserver.schema.validate import cause, validate
 from rollout.sandbox.apiserver.store import Object, Ref, Store
 
 NAMESPACES = ("", "namespaces")
@@ -134,9 +135,7 @@ class Writer:
         if not target.resource.namespaced:
             metadata.pop("namespace", None)
         elif given and target.namespace and given != target.namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
         else:
             metadata["namespace"] = target.namespace or given
 
@@ -198,9 +197,7 @@ class Writer:
             owned = ownership.after_update(old, prepared, schema, owned, owner, timestamp())
         return Outcome(self.commit(target, old, prepared, owned or {}, options), warnings=warnings)
 
-    def commit(
-        self, target: Target, old: Object, new: Object, owned: Ownership, options: WriteOptions
-    ) -> Object:
+    def commit(self, target: Target, old: Object, new: Object, owned: Ownership, options: WriteOptions) -> Object:
         """Store a prepared object in place of the old one; nothing happens if nothing changed."""
         resource, metadata = self.kept_as(target), new["metadata"]
         self._admit(resource, new, old)
@@ -235,7 +232,7 @@ class Writer:
 
     def _admit(self, resource: Resource, obj: Object, old: Object | None) -> None:
         if old is None:
-            strategies.ADMIT_NEW.get(resource.key, lambda _obj: None)(obj)
+            strategies.ADMIT_NEW.get(resource.key, strategies.nothing)(obj)
         if resource.key == ("", "services"):
             others = [change.obj for change in self.store.select(resource.key)]
             services.admit_service(obj, old, others)

@@ -86,9 +86,13 @@ def definition_causes(obj: Object, _old: Object | None) -> Iterator[Cause]:
     names, versions = spec.get("names") or {}, spec.get("versions") or []
     wanted = f"{names.get('plural')}.{spec.get('group')}"
     if obj["metadata"]["name"] != wanted:
-        yield invalid_value("metadata.name", obj["metadata"]["name"], "must be spec.names.plural+\".\"+spec.group")
+        yield invalid_value("metadata.name", obj["metadata"]["name"], 'must be spec.names.plural+"."+spec.group')
     if sum(bool(version.get("storage")) for version in versions) != 1:
-        yield cause("FieldValueInvalid", "spec.versions", "Invalid value: must have exactly one version marked as storage version")
+        yield cause(
+            "FieldValueInvalid",
+            "spec.versions",
+            "Invalid value: must have exactly one version marked as storage version",
+        )
     for index, version in enumerate(versions):
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         path = f"spec.versions[{index}].schema.openAPIV3Schema"

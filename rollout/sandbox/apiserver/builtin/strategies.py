@@ -11,6 +11,11 @@ Object = dict[str, Any]
 CORE, APPS, BATCH, RBAC = "", "apps", "batch", "rbac.authorization.k8s.io"
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
+
+def nothing(_obj: Object) -> None:
+    """What kinds without defaults do."""
+
+
 DEFAULTS: dict[GroupResource, Callable[[Object], None]] = {
     (CORE, "pods"): pods.default_pod,
     (CORE, "services"): services.default_service,

@@ -96,9 +96,7 @@ def job_causes(obj: Object, old: Object | None) -> Iterator[Cause]:
     if policy == "Always":
         words = 'Required value: valid values: "OnFailure", "Never"'
         yield cause("FieldValueRequired", "spec.template.spec.restartPolicy", words)
-    yield from pods.template_causes(
-        spec.get("template") or {}, "spec.template", ("OnFailure", "Never", "Always")
-    )
+    yield from pods.template_causes(spec.get("template") or {}, "spec.template", ("OnFailure", "Never", "Always"))
     for field in ("selector", "completions", "template"):
         if old and spec.get(field) != old["spec"].get(field):
             yield _invalid(f"spec.{field}", spec.get(field), "field is immutable")

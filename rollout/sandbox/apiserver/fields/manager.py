@@ -5,9 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rollout.sandbox.apiserver.errors import Cause, StatusError
-from rollout.sandbox.apiserver.typedsl import Schema
-from rollout.sandbox.apiserver.fields.paths import NOTHING, Fields, Path, display, from_fields_v1, to_fields_v1, with_named_parents
+from rollout.sandbox.apiserver.fields.paths import (
+    NOTHING,
+    Fields,
+    Path,
+    display,
+    from_fields_v1,
+    to_fields_v1,
+    with_named_parents,
+)
 from rollout.sandbox.apiserver.fields.typed import compare, field_set, merge, remove
+from rollout.sandbox.apiserver.typedsl import Schema
 
 MAX_UPDATE_MANAGERS = 10
 ANCIENT = "ancient-changes"
@@ -76,9 +84,7 @@ def _encode_entry(owner: Owner, entry: Entry) -> Object:
     return {**described, "subresource": owner.subresource} if owner.subresource else described
 
 
-def after_update(
-    old: Object, new: Object, schema: Schema, ownership: Ownership, owner: Owner, now: str
-) -> Ownership:
+def after_update(old: Object, new: Object, schema: Schema, ownership: Ownership, owner: Owner, now: str) -> Ownership:
     """Ownership after an ordinary write: its author owns what changed, nobody owns what went away."""
     changes = compare(old, new, schema)
     written = frozenset(changes.added | changes.modified) - UNOWNED

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rollout.sandbox.apiserver.typedsl import Schema
 from rollout.sandbox.apiserver.fields.paths import Fields, Path, item_element
+from rollout.sandbox.apiserver.typedsl import Schema
 
 MISSING: Final[Any] = object()
 
