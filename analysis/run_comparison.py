@@ -77,11 +77,8 @@ def _terminated(judged: MetricJudgement | None) -> tuple[AnalysisPhase, str]:
     if judged.tolerance is None or judged.proven:
         return AnalysisPhase.SUCCESSFUL, ""
     worst = f"{judged.upper:.3g}x" if judged.upper is not None else "anything"
-    return (
-        AnalysisPhase.INCONCLUSIVE,
-        f"terminated before a worsening beyond {format_percent(judged.tolerance)} was excluded;"
-        f" the data still allow {worst}",
-    )
+    beyond = f"terminated before a worsening beyond {format_percent(judged.tolerance)} was excluded"
+    return AnalysisPhase.INCONCLUSIVE, f"{beyond}; the data still allow {worst}"
 
 
 def _published(old: MetricComparison | None, judged: MetricJudgement) -> MetricComparison:

@@ -142,14 +142,14 @@ def field_value(obj: Mapping[str, Any], path: str, field: str) -> str:
         if step is None:
             raise InvalidSpec(field, f"{path!r} is no field path", "write it like metadata.labels['region']")
         position = step.end()
-        key = step[1] or step[2] or int(step[3])
-        if (isinstance(at, Mapping) and key in at) or (
-            isinstance(at, list | tuple) and isinstance(key, int) and key < len(at)
-        ):
-            at = at[key]
+        name, place = step[1] or step[2], step[3]
+        if isinstance(at, dict) and name in at:
+            at = at[name]
+        elif isinstance(at, list) and place is not None and int(place) < len(at):
+            at = at[int(place)]
         else:
             raise InvalidSpec(field, f"the Rollout has no field {path}", "set it, or use another field")
-    if isinstance(at, Mapping | list) or at is None:
+    if isinstance(at, dict | list) or at is None:
         raise InvalidSpec(field, f"{path} of the Rollout is no single value", "name a field with one value")
     return str(at).lower() if isinstance(at, bool) else str(at)
 

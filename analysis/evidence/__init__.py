@@ -1,0 +1,1 @@
+"""The mathematics: evidence, intervals, proofs and guards over counts. Pure functions of arrays."""
