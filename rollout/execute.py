@@ -1,4 +1,4 @@
-"""The one place where a Rollout's decisions become writes. It counts them, and reads its own writes back into the caches."""
+"""The one place where a Rollout's decisions become writes: counted, and read back into the caches."""
 
 from collections import Counter
 from typing import Any, assert_never

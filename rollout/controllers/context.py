@@ -76,7 +76,7 @@ async def publish(
 ) -> None:
     """Write the status where it has changed, optimistically, and tell the events.
 
-    The resourceVersion guards the write: a user's `abort` in the meantime raises Conflict, and the turn is decided anew.
+    The resourceVersion guards the write: a user's `abort` in the meantime raises Conflict; the turn is decided anew.
     """
     live = context.caches[resource].get((obj["metadata"].get("namespace") or "", obj["metadata"]["name"])) or obj
     patch = status_patch(live.get("status") or {}, status)

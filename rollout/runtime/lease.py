@@ -49,6 +49,12 @@ class Elector:
         self.leading = asyncio.Event()
         self.lost = asyncio.Event()
 
+    def reset(self) -> None:
+        """Stand for election again after a loss."""
+        self.leading.clear()
+        self.lost.clear()
+        self._renewed_at = float("-inf")
+
     def is_leader(self) -> bool:
         """Whether this replica may write now."""
         return self.leading.is_set() and time.monotonic() - self._renewed_at < self._renew

@@ -61,8 +61,10 @@ def _patch(
     pairs = [pair for rule in rules if (pair := _pair(rule, canary, stable)) is not None]
     for pair, values in zip(pairs, weights, strict=False):
         for reference, weight in zip(pair, values, strict=True):
-            reference.pop("weight", None)
-            reference |= {} if weight is None else {"weight": weight}
+            if weight is None:
+                reference.pop("weight", None)
+            else:
+                reference["weight"] = weight
     metadata = {
         "resourceVersion": route["metadata"]["resourceVersion"],
         "annotations": {ORIGINAL_ROUTE: annotation},
@@ -128,5 +130,6 @@ def _answer(parent: Json, generation: int) -> tuple[bool | None, str]:
         if condition is None or condition.get("observedGeneration", 0) < generation:
             return None, ""
         if condition["status"] != "True":
-            return False, f"{kind}={condition['status']} ({condition.get('reason', '')}): {condition.get('message', '')}"
+            words = f"{condition.get('reason', '')}: {condition.get('message', '')}"
+            return False, f"{kind}={condition['status']} ({words})"
     return True, ""

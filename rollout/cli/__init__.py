@@ -1,0 +1,1 @@
+"""The command `coalmine`: main, and a file a verb group."""

@@ -1,0 +1,280 @@
+"""From caches to the World of a Rollout. Pure functions of objects; no I/O."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from analysis.arguments import pods_pattern
+from analysis.durations import parse_time
+from analysis.errors import InvalidSpec
+from analysis.run_spec import AnalysisRunStatus, Arm, Arms
+from analysis.spec import AnalysisTemplateSpec, TemplateRef
+from analysis.template import build_run, resolve_arguments
+from analysis.verdict import AnalysisPhase
+from rollout.api.keys import DESIRED_REPLICAS, FINGERPRINT, HASH_LABEL, MANAGED_BY, REVISION, SCALE_DOWN_DEADLINE
+from rollout.api.rollout import CanaryStrategy, Rollout
+from rollout.api.validate_rollout import validate_rollout
+from rollout.domain.progress.podhash import pod_hashes
+from rollout.domain.progress.standing import updating
+from rollout.domain.world import PodView, ReplicaSetView, RouteView, RunView, ServiceView, World
+from rollout.kube.cache import Cache, Key, key_of
+from rollout.kube.resources import (
+    ANALYSIS_RUNS,
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    HTTP_ROUTES,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+    Resource,
+)
+from rollout.traffic import httproute
+
+Json = dict[str, Any]
+Caches = dict[Resource, Cache]
+
+
+def observe(caches: Caches, key: Key) -> World | None:
+    """The World of a Rollout; None where it is gone."""
+    live = caches[ROLLOUTS].get(key)
+    if live is None:
+        return None
+    try:
+        rollout = msgspec.convert(live, Rollout)
+    except msgspec.ValidationError as error:
+        return World(_unreadable(live), problems=(f"the manifest does not fit the CRD: {error}",))
+    strategy = rollout.spec.strategy.canary or CanaryStrategy()
+    owned = caches[REPLICA_SETS].owned(rollout.metadata.uid)
+    world = World(
+        rollout,
+        replica_sets=tuple(map(replica_set, owned)),
+        services=_services(caches, key[0], strategy),
+        routes=_routes(caches, key[0], strategy),
+        runs=tuple(map(run, caches[ANALYSIS_RUNS].owned(rollout.metadata.uid))),
+        pods=_pods(caches, owned, rollout),
+        taken_names=_taken(caches, key[0], rollout),
+        rivals=_rivals(caches, live),
+        problems=tuple(str(problem) for problem in validate_rollout(rollout.spec)),
+    )
+    return _with_run(caches, live, world)
+
+
+def _unreadable(live: Json) -> Rollout:
+    """The metadata and what can be read of the status, so that the problem can be told."""
+    return msgspec.convert({"metadata": live["metadata"]}, Rollout)
+
+
+def replica_set(obj: Json) -> ReplicaSetView:
+    """What decisions read of a ReplicaSet."""
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    annotations = metadata.get("annotations") or {}
+    deadline = annotations.get(SCALE_DOWN_DEADLINE)
+    desired = annotations.get(DESIRED_REPLICAS, "")
+    return ReplicaSetView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        pod_hash=(metadata.get("labels") or {}).get(HASH_LABEL, ""),
+        created_at=parse_time(metadata["creationTimestamp"]),
+        replicas=obj["spec"].get("replicas", 1),
+        ready=status.get("readyReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        current=status.get("replicas", 0),
+        observed=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
+        revision=_number(annotations.get(REVISION, "")) or 0,
+        desired=_number(desired),
+        scale_down_at=_time(deadline),
+        fingerprint=annotations.get(FINGERPRINT, ""),
+        deleting="deletionTimestamp" in metadata,
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+def _time(text: str | None) -> float | None:
+    """An annotation is a user's to spoil: what is no time counts as long ago."""
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        return 0.0
+
+
+def run(obj: Json) -> RunView:
+    """What decisions read of an AnalysisRun."""
+    metadata = obj["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    status = msgspec.convert(obj.get("status") or {}, AnalysisRunStatus)
+    comparison = status.comparison
+    return RunView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        pod_hash=labels.get(HASH_LABEL, ""),
+        revision=_number(annotations.get(REVISION, "")) or 0,
+        created_at=parse_time(metadata["creationTimestamp"]),
+        phase=AnalysisPhase(status.phase),
+        message=status.message,
+        kind=labels.get("rollout-type", ""),
+        terminating=bool(obj["spec"].get("terminate")),
+        no_data_since=comparison.no_data_since if comparison else "",
+        proven_at_weight=comparison.proven_at_weight if comparison else None,
+        weights=annotations.get("coalmine.dev/weights", ""),
+    )
+
+
+def named_services(strategy: CanaryStrategy) -> tuple[str, ...]:
+    """The Services that a strategy names."""
+    return tuple(dict.fromkeys(name for name in (strategy.stable_service, strategy.canary_service) if name))
+
+
+def named_routes(strategy: CanaryStrategy) -> tuple[str, ...]:
+    """The HTTPRoutes that a strategy names."""
+    gateway = strategy.traffic_routing and strategy.traffic_routing.gateway_api
+    if not gateway:
+        return ()
+    names = [route.name for route in gateway.http_routes]
+    return tuple(dict.fromkeys([*names, *([gateway.http_route] if gateway.http_route else [])]))
+
+
+def _services(caches: Caches, namespace: str, strategy: CanaryStrategy) -> tuple[ServiceView, ...]:
+    found = (caches[SERVICES].get((namespace, name)) for name in named_services(strategy))
+    return tuple(
+        ServiceView(
+            obj["metadata"]["name"],
+            ((obj.get("spec") or {}).get("selector") or {}).get(HASH_LABEL, ""),
+            (obj["metadata"].get("annotations") or {}).get(MANAGED_BY, ""),
+        )
+        for obj in found
+        if obj is not None
+    )
+
+
+def _routes(caches: Caches, namespace: str, strategy: CanaryStrategy) -> tuple[RouteView, ...]:
+    found = (caches[HTTP_ROUTES].get((namespace, name)) for name in named_routes(strategy))
+    return tuple(
+        httproute.view(obj, strategy.canary_service, strategy.stable_service) for obj in found if obj is not None
+    )
+
+
+def _pods(caches: Caches, replica_sets: list[Json], rollout: Rollout) -> tuple[PodView, ...]:
+    """Pods are looked at only where something is done with them: a restart, or role labels."""
+    canary = rollout.spec.strategy.canary or CanaryStrategy()
+    restarting = rollout.spec.restart_at is not None and rollout.spec.restart_at != rollout.status.restarted_at
+    if not (restarting or canary.canary_metadata or canary.stable_metadata):
+        return ()
+    return tuple(pod(obj) for rs in replica_sets for obj in caches[PODS].owned(rs["metadata"]["uid"]))
+
+
+def pod(obj: Json) -> PodView:
+    """What decisions read of a pod."""
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
+    return PodView(
+        metadata["name"],
+        metadata["uid"],
+        (metadata.get("labels") or {}).get(HASH_LABEL, ""),
+        parse_time(metadata["creationTimestamp"]),
+        ready=conditions.get("Ready") == "True",
+        deleting="deletionTimestamp" in metadata,
+        labels=tuple((metadata.get("labels") or {}).items()),
+        annotations=tuple((metadata.get("annotations") or {}).items()),
+    )
+
+
+def _taken(caches: Caches, namespace: str, rollout: Rollout) -> frozenset[str]:
+    """The name that a new ReplicaSet would get, where somebody else has it."""
+    hashes = pod_hashes(rollout.spec.template, rollout.status.collision_count)
+    name = f"{rollout.metadata.name}-{hashes.newer}"
+    existing = caches[REPLICA_SETS].get((namespace, name))
+    if existing is None:
+        return frozenset()
+    owners = existing["metadata"].get("ownerReferences") or []
+    return frozenset() if any(o["uid"] == rollout.metadata.uid for o in owners) else frozenset({name})
+
+
+def _rivals(caches: Caches, live: Json) -> tuple[str, ...]:
+    """Older Rollouts of the namespace that claim the same Service or the same pods: the later one is refused."""
+    mine = _claims(live)
+    older = [
+        other
+        for other in caches[ROLLOUTS].all(live["metadata"]["namespace"])
+        if other["metadata"]["uid"] != live["metadata"]["uid"] and _age(other) < _age(live)
+    ]
+    return tuple(
+        f'{claim} is claimed by Rollout "{key_of(other)[1]}" already; one belongs to one Rollout'
+        for other in older
+        for claim in sorted(mine & _claims(other))
+    )
+
+
+def _age(obj: Json) -> tuple[str, str]:
+    return obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]
+
+
+def _claims(live: Json) -> frozenset[str]:
+    spec = live.get("spec") or {}
+    canary = (spec.get("strategy") or {}).get("canary") or {}
+    services = [f'Service "{canary[f]}"' for f in ("stableService", "canaryService") if canary.get(f)]
+    labels = (spec.get("selector") or {}).get("matchLabels") or {}
+    selector = [f"selector {','.join(f'{k}={v}' for k, v in sorted(labels.items()))}"] if labels else []
+    return frozenset([*services, *selector])
+
+
+def _with_run(caches: Caches, live: Json, world: World) -> World:
+    """Resolve the templates of the background analysis; what is missing or wrong is a problem of the Rollout."""
+    analysis = world.canary.analysis
+    if analysis is None or not analysis.templates:
+        return world
+    namespace, status = world.rollout.metadata.namespace, world.rollout.status
+    latest = pod_hashes(world.rollout.spec.template, status.collision_count).newer
+    current = status.current_pod_hash or latest
+    try:
+        args = resolve_arguments(analysis.args, latest_hash=current, stable_hash=status.stable_rs, rollout=live)
+        spec = build_run(
+            analysis,
+            lambda ref: template(caches, namespace, ref),
+            args=args,
+            arms=_arms(world, current),
+            weight_increases=_increases(world.canary),
+        )
+    except InvalidSpec as problem:
+        if updating(world, status) and world.runs:
+            return world  # A run is under way with the templates as they were.
+        return replace(world, problems=(*world.problems, f"spec.strategy.canary.analysis.{problem}"))
+    return replace(world, run_spec=msgspec.to_builtins(spec))
+
+
+def template(caches: Caches, namespace: str, ref: TemplateRef) -> AnalysisTemplateSpec | None:
+    """A template by reference."""
+    if ref.cluster_scope:
+        obj = caches[CLUSTER_ANALYSIS_TEMPLATES].get(("", ref.template_name))
+    else:
+        obj = caches[ANALYSIS_TEMPLATES].get((namespace, ref.template_name))
+    return None if obj is None else msgspec.convert(obj.get("spec") or {}, AnalysisTemplateSpec)
+
+
+def _arms(world: World, canary_hash: str) -> Arms:
+    name, stable_hash = world.rollout.metadata.name, world.rollout.status.stable_rs
+    return Arms(
+        canary=Arm(
+            pod_template_hash=canary_hash,
+            pods=pods_pattern(f"{name}-{canary_hash}"),
+            service=world.canary.canary_service,
+        ),
+        stable=Arm(
+            pod_template_hash=stable_hash,
+            pods=pods_pattern(f"{name}-{stable_hash}"),
+            service=world.canary.stable_service,
+        ),
+    )
+
+
+def _increases(canary: CanaryStrategy) -> int:
+    """How often the steps raise the weight."""
+    weights = [0, *(step.set_weight for step in canary.steps if step.set_weight is not None)]
+    return max(sum(later > earlier for earlier, later in pairwise(weights)), 1)
