@@ -21,6 +21,7 @@ from rollout.domain.sync.plan import (
 from rollout.domain.sync.sameness import other_differences
 from rollout.errors import CoalmineError, RenderError, Transient
 from rollout.git import revert
+from rollout.git.errors import Unauthorized
 from rollout.git.mirror import Mirror, Remote
 from rollout.git.refs import short
 from rollout.git.signing import SigningKey
@@ -60,7 +61,7 @@ class Surroundings:
     wanted: Callable[[], bool] = lambda: True
 
 
-class _Stop(Exception):  # noqa: N818  Carries an outcome out of nested steps; nobody outside sees it.
+class _Stop(Exception):
     def __init__(self, outcome: RevertOutcome) -> None:
         super().__init__()
         self.outcome = outcome
@@ -84,6 +85,9 @@ def take_back(mirror: Mirror, plan: RevertPlan, writing: Writing, around: Surrou
         return stop.outcome
     except Transient as error:
         return TryAgain(type(error).__name__, str(error))
+    except Unauthorized as error:
+        # A new password in the Secret mends it, and nobody should have to tell us.
+        return TryAgain("Unauthorized", str(error))
     except CoalmineError as error:
         return Blocked(type(error).__name__, str(error))
     return TryAgain("Raced", f"others pushed to {plan.branch} {RACES_MAX} times in between")

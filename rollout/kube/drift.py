@@ -15,10 +15,11 @@ def has_drifted(live: Json, wanted: Json) -> bool:
         live: as the API server gave it.
         wanted: the answer of a dry run of the apply, defaults included.
     """
-    return bool(_essence(live) != _essence(wanted))
+    return bool(essence(live) != essence(wanted))
 
 
-def _essence(obj: Json) -> dict[str, Any]:
+def essence(obj: Json) -> dict[str, Any]:
+    """What is declared of an object: no status, and no metadata that every write changes."""
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _METADATA and value}
     rest = {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
     return {**rest, "metadata": metadata}

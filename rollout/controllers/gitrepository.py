@@ -1,0 +1,122 @@
+"""The GitRepository's turns: observe, decide, publish, and fetch in the background."""
+
+import msgspec
+
+from rollout.api.gitrepository import GitRepository, GitRepositorySpec
+from rollout.api.validate_git import validate_git_repository
+from rollout.controllers.context import Context, publish
+from rollout.controllers.gitjobs import RepositoryState, fetch_job
+from rollout.controllers.recent import reverts_last_hour
+from rollout.controllers.workshop import Fetched, GitWorkshop, read_secret
+from rollout.domain.sync.repository import RepositoryWorld, decide_repository
+from rollout.errors import CoalmineError, InvalidSpec
+from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret, decode_secret
+from rollout.git.signing import signing_key_from_secret
+from rollout.git.webhook import webhook_path
+from rollout.kube.cache import Key
+from rollout.kube.resources import APPLICATIONS, GIT_REPOSITORIES
+
+
+class GitRepositoryController:
+    """One turn of a GitRepository."""
+
+    resource = GIT_REPOSITORIES
+
+    def __init__(self, context: Context, workshop: GitWorkshop) -> None:
+        self._context, self._workshop = context, workshop
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Take one turn; returns when to look again."""
+        live = self._context.caches[GIT_REPOSITORIES].get(key)
+        if live is None:
+            self._workshop.forget_repository(key)
+            return None
+        try:
+            repository = msgspec.convert(live, GitRepository)
+        except msgspec.ValidationError:
+            # The API server's schema refuses this; an object from before the CRD's last version may still be there.
+            return None
+        decision = decide_repository(self._observe(key, repository), self._context.now())
+        await publish(self._context, GIT_REPOSITORIES, live, decision.status, decision.events)
+        if decision.actions:
+            self._workshop.hints.discard(key)
+            self._workshop.background.start(f"fetch {key[0]}/{key[1]}", lambda: self._fetch(key, repository))
+        return decision.wake_at
+
+    def _observe(self, key: Key, repository: GitRepository) -> RepositoryWorld:
+        fetched = self._workshop.fetched.get(key, Fetched())
+        state = fetched.state
+        return RepositoryWorld(
+            repository,
+            problems=tuple(str(problem) for problem in validate_git_repository(repository.spec)),
+            commit=state.commit,
+            label=state.label,
+            error=state.error,
+            reason=state.reason,
+            transient=state.transient,
+            tried_at=fetched.at,
+            tried_generation=fetched.generation,
+            hinted=key in self._workshop.hints,
+            fetching=self._workshop.background.is_running(f"fetch {key[0]}/{key[1]}"),
+            webhook_path=fetched.webhook_path,
+            write_problem=fetched.write_problem,
+            reverts_last_hour=reverts_last_hour(self._context, key),
+        )
+
+    async def _fetch(self, key: Key, repository: GitRepository) -> None:
+        """Read the Secrets, ask the host, remember, and let everybody who reads this repository look."""
+        spec, before = repository.spec, self._workshop.fetched.get(key, Fetched())
+        state, path, token, problem = before.state, "", "", ""
+        try:
+            path, token = await self._webhook(key, spec)
+            credentials = await self._credentials(key[0], spec)
+            problem = await self._write_problem(key[0], spec)
+            state = await fetch_job(self._workshop.pool, spec, credentials, before.state)
+        except InvalidSpec as error:
+            state = RepositoryState(state.commit, state.label, str(error), "InvalidSecret", trailers=state.trailers)
+        except CoalmineError as error:
+            state = RepositoryState(state.commit, state.label, str(error), type(error).__name__, True, state.trailers)
+        now, generation = self._context.now(), repository.metadata.generation
+        self._workshop.remember_fetch(key, Fetched(state, now, generation, path, token, problem))
+        self._context.enqueue(GIT_REPOSITORIES, key)
+        if (state.commit, state.error) != (before.state.commit, before.state.error):
+            self._tell_applications(key)
+
+    def _tell_applications(self, key: Key) -> None:
+        for application in self._context.caches[APPLICATIONS].all(key[0]):
+            if application["spec"]["source"]["repositoryRef"]["name"] == key[1]:
+                self._context.enqueue(APPLICATIONS, (key[0], application["metadata"]["name"]))
+
+    async def _webhook(self, key: Key, spec: GitRepositorySpec) -> tuple[str, str]:
+        """Path and token of the receiver; empty without one."""
+        if spec.webhook is None:
+            return "", ""
+        field = "spec.webhook.secretRef"
+        data = await read_secret(self._context.client, key[0], spec.webhook.secret_ref, field)
+        token = decode_secret(data, field).get("token", "").strip()
+        if not token:
+            raise InvalidSpec(field, "the Secret has no key `token`", "add a random token")
+        return webhook_path(*key, token), token
+
+    async def _credentials(self, namespace: str, spec: GitRepositorySpec) -> Credentials:
+        if spec.secret_ref is None:
+            return ANONYMOUS
+        data = await read_secret(self._context.client, namespace, spec.secret_ref, "spec.secretRef")
+        return credentials_from_secret(data, "spec.secretRef")
+
+    async def _write_problem(self, namespace: str, spec: GitRepositorySpec) -> str:
+        """Why writing would fail for its Secrets; empty when they are fine, or not asked for."""
+        if spec.write is None:
+            return ""
+        try:
+            field = "spec.write.secretRef"
+            credentials_from_secret(
+                await read_secret(self._context.client, namespace, spec.write.secret_ref, field), field
+            )
+            if spec.write.signing is not None:
+                field = "spec.write.signing.secretRef"
+                ref = spec.write.signing.secret_ref
+                signing_key_from_secret(await read_secret(self._context.client, namespace, ref, field), field)
+        except InvalidSpec as error:
+            return str(error)
+        return ""

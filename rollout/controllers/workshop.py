@@ -1,0 +1,131 @@
+"""What the Git kinds keep in memory between turns: results of jobs, never decisions. All of it can be lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rollout.api.meta import NameRef
+from rollout.controllers.background import Background
+from rollout.controllers.gitjobs import RenderCache, RepositoryState
+from rollout.domain.sync.objects import ObjectId, RenderReport
+from rollout.domain.sync.plan import RevertOutcome
+from rollout.domain.sync.world import ApplyReport, PruneReport
+from rollout.errors import InvalidSpec
+from rollout.git.pool import GitPool
+from rollout.git.webhook import Delivery, ReplayGuard, verify
+from rollout.kube.cache import Key
+from rollout.kube.resources import SECRETS
+from rollout.ports import KubeApi
+from rollout.render.render import Scopes
+
+_HTTP_STATUS = {
+    Delivery.ACCEPTED: 202,
+    Delivery.TOO_LARGE: 413,
+    Delivery.UNSIGNED: 401,
+    Delivery.WRONG_SIGNATURE: 401,
+    Delivery.TOO_OLD: 401,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the last fetch of a GitRepository told."""
+
+    state: RepositoryState = field(default_factory=RepositoryState)
+    at: float = 0.0
+    generation: int = 0
+    webhook_path: str = ""
+    webhook_token: str = field(default="", repr=False)
+    write_problem: str = ""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is known of one Application beside its status."""
+
+    report: RenderReport | None = None
+    scopes: Scopes = field(default_factory=dict)
+    closure: tuple[str, frozenset[str]] = ("", frozenset())
+    """Normalised URL, and the files that its last complete render read."""
+    applied: ApplyReport | None = None
+    pruned: PruneReport | None = None
+    outcomes: dict[str, RevertOutcome] = field(default_factory=dict)
+    touched: bool = False
+    essences: dict[ObjectId, str] = field(default_factory=dict)
+    """Digests of its live objects as they were seen last."""
+
+
+class GitWorkshop:
+    """Mirrors, background jobs, and their results.
+
+    Args:
+        root: folder of the mirrors.
+        now: epoch seconds.
+        hinted: told the GitRepository that a notification is about.
+    """
+
+    def __init__(self, root: Path, now: Callable[[], float], hinted: Callable[[Key], None]) -> None:
+        self.pool = GitPool(root)
+        self.renders = RenderCache()
+        self.background = Background()
+        self.fetched: dict[Key, Fetched] = {}
+        self.hints: set[Key] = set()
+        self.memories: dict[Key, Memory] = {}
+        self._now, self._hinted = now, hinted
+        self._guard = ReplayGuard()
+
+    async def __aenter__(self) -> Self:
+        await self.pool.__aenter__()
+        await self.background.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.background.__aexit__(kind, error, trace)
+        finally:
+            await self.pool.close()
+
+    def memory(self, key: Key) -> Memory:
+        """The memory of an Application."""
+        return self.memories.setdefault(key, Memory())
+
+    def forget_repository(self, key: Key) -> None:
+        """A GitRepository is gone."""
+        self.fetched.pop(key, None)
+        self.hints.discard(key)
+
+    async def webhook(self, path: str, headers: dict[str, str], body: bytes) -> int:
+        """Take one notification: an HTTP status out; an accepted one makes its repository be fetched at once."""
+        known = next(((key, f) for key, f in self.fetched.items() if f.webhook_path == path), None)
+        if known is None:
+            return 404
+        delivery = verify(body, headers, known[1].webhook_token, self._now())
+        if delivery is Delivery.ACCEPTED and self._guard.is_new(_identity(headers, body), self._now()):
+            self.hints.add(known[0])
+            self._hinted(known[0])
+        return _HTTP_STATUS[delivery]
+
+    def remember_fetch(self, key: Key, fetched: Fetched) -> None:
+        """Keep the result of a fetch; the older webhook stays while its Secret cannot be read."""
+        old = self.fetched.get(key, Fetched())
+        if not fetched.webhook_path and fetched.state.error:
+            fetched = replace(fetched, webhook_path=old.webhook_path, webhook_token=old.webhook_token)
+        self.fetched[key] = fetched
+
+
+def _identity(headers: dict[str, str], body: bytes) -> bytes:
+    """What makes a delivery itself: its id where the host gives one, since two pushes may send the same body."""
+    ids = (headers.get(name, "") for name in ("webhook-id", "x-github-delivery", "x-gitea-delivery", "x-delivery"))
+    return next((i for i in ids if i), "").encode() + b"\0" + body
+
+
+async def read_secret(api: KubeApi, namespace: str, ref: NameRef, field_path: str) -> dict[str, str]:
+    """A Secret's `data` (base64); raises InvalidSpec where it does not exist."""
+    secret = await api.get(SECRETS, namespace, ref.name)
+    if secret is None:
+        raise InvalidSpec(field_path, f"Secret {ref.name} does not exist", "create it, or correct the name")
+    return {str(key): str(value) for key, value in (secret.get("data") or {}).items()}
