@@ -5,6 +5,7 @@ import math
 import msgspec
 
 from analysis.durations import format_time
+from analysis.explain import odds
 from analysis.judgement import ArmTotals, DataState, Judgement, MetricJudgement
 from analysis.percent import format_decimal, format_percent
 from analysis.run_spec import (
@@ -16,14 +17,6 @@ from analysis.run_spec import (
     RunComparisonStatus,
 )
 from analysis.verdict import AnalysisPhase, Verdict
-
-# Evidence is published up to here; a larger number says nothing more to a person.
-_LOG_EVIDENCE_MAX = math.log(1e12)
-
-
-def odds(log_evidence: float) -> str:
-    """Return evidence as odds to one, such as `137`."""
-    return format_decimal(math.exp(min(log_evidence, _LOG_EVIDENCE_MAX)))
 
 
 def assess(
@@ -72,13 +65,17 @@ def _waiting_message(judged: MetricJudgement | None) -> str:
 
 
 def _terminated(judged: MetricJudgement | None) -> tuple[AnalysisPhase, str]:
-    if judged is None or judged.state is not DataState.COLLECTING:
+    if judged is None or judged.state is not DataState.COLLECTING or not _has_data(judged):
         return AnalysisPhase.INCONCLUSIVE, "terminated without data to judge"
     if judged.tolerance is None or judged.proven:
         return AnalysisPhase.SUCCESSFUL, ""
     worst = f"{judged.upper:.3g}x" if judged.upper is not None else "anything"
     beyond = f"terminated before a worsening beyond {format_percent(judged.tolerance)} was excluded"
     return AnalysisPhase.INCONCLUSIVE, f"{beyond}; the data still allow {worst}"
+
+
+def _has_data(judged: MetricJudgement) -> bool:
+    return judged.canary.total > 0 and judged.stable.total > 0
 
 
 def _published(old: MetricComparison | None, judged: MetricJudgement) -> MetricComparison:

@@ -1,0 +1,1 @@
+"""Metric providers: a file a provider."""

@@ -1,0 +1,190 @@
+"""Prometheus, or anything with its HTTP API. aiohttp only: the synchronous prometheus-api-client is for notebooks.
+
+Comparisons ask for a range vector by an instant query, which gives raw samples with their scrape times;
+rate() and increase() would extrapolate, and drop everything before a new pod's first scrape.
+"""
+
+import asyncio
+import base64
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+import numpy as np
+
+from analysis.errors import InvalidSpec, MeasurementError
+from analysis.expr.nodes import Value
+from analysis.provider_spec import PrometheusMetric
+from analysis.series.raw import RawSeries, labels_of
+from analysis.spec import Metric
+
+DEFAULT_TIMEOUT_SECONDS = 30
+MAX_TIMEOUT_SECONDS = 300
+MAX_BODY_BYTES = 100 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+_SHOWN_ERROR = 300
+
+Shape = TypeVar("Shape")
+
+AddressAllowed = Callable[[str], bool]
+"""Whether the operator may talk to an address; the tenancy's allow-list."""
+
+
+class _Answer(msgspec.Struct):
+    status: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    error: str = ""
+
+
+class _Data(msgspec.Struct, rename="camel"):
+    result_type: str
+    result: msgspec.Raw
+
+
+class _VectorItem(msgspec.Struct):
+    value: tuple[float, str]
+
+
+class _MatrixItem(msgspec.Struct):
+    metric: dict[str, str]
+    values: list[tuple[float, str]] = []
+
+
+@dataclass(frozen=True)
+class PrometheusProvider:
+    """Measures metrics with `provider.prometheus`.
+
+    Args:
+        session: owned by the caller; its default headers are sent too.
+        allowed: refuses addresses; everything is allowed by default.
+        max_body_bytes: a longer answer is an error.
+    """
+
+    session: aiohttp.ClientSession
+    allowed: AddressAllowed = lambda _address: True
+    max_body_bytes: int = MAX_BODY_BYTES
+
+    async def measure(self, metric: Metric, now: float) -> Value:
+        """Return a float of a scalar, a list of floats of a vector, in Argo's shapes."""
+        spec = _prometheus(metric)
+        data = await self._query(spec, spec.query, now)
+        match data.result_type:
+            case "scalar":
+                return _number(_decoded(data.result, tuple[float, str])[1])
+            case "vector":
+                return [_number(item.value[1]) for item in _decoded(data.result, list[_VectorItem])]
+            case "matrix":
+                series = _decoded(data.result, list[_MatrixItem])
+                return [_number(text) for one in series for _, text in one.values]
+            case other:
+                raise MeasurementError(f"Prometheus answered with a {other[:20]!r}; write a query that gives numbers")
+
+    async def samples(self, metric: Metric, selector: str, start: float, end: float) -> tuple[RawSeries, ...]:
+        """Return the raw samples of a vector selector in (start, end]."""
+        span_ms = max(math.ceil((end - start) * 1000), 1)
+        data = await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end)
+        if data.result_type != "matrix":
+            raise MeasurementError(f"Prometheus answered a range with a {data.result_type[:20]!r}")
+        return tuple(_series(item) for item in _decoded(data.result, list[_MatrixItem]))
+
+    async def _query(self, spec: PrometheusMetric, query: str, at: float) -> _Data:
+        url = _url(spec.address)
+        if not self.allowed(spec.address):
+            raise InvalidSpec(
+                "provider.prometheus.address",
+                f"{urlsplit(url).hostname} is not allowed here",
+                "ask whoever runs the operator to allow it",
+            )
+        seconds = min(spec.timeout or DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS)
+        form = {"query": query, "time": f"{at:.3f}", "timeout": f"{seconds}s"}
+        status, body = await self._post(spec, url, form, seconds)
+        return _answer(status, body)
+
+    async def _post(self, spec: PrometheusMetric, url: str, form: dict[str, str], seconds: int) -> tuple[int, bytes]:
+        try:
+            async with self.session.post(
+                url,
+                data=form,
+                headers=_headers(spec),
+                timeout=aiohttp.ClientTimeout(total=seconds),
+                # A redirect would carry credentials to an address that nobody allowed.
+                allow_redirects=False,
+                ssl=not spec.insecure,
+            ) as response:
+                return response.status, await self._body(response)
+        except TimeoutError as error:
+            raise MeasurementError(f"Prometheus did not answer within {seconds} s") from error
+        except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
+            # Texts of vendors may carry the URL with its credentials; the kind of error says enough.
+            raise MeasurementError(f"cannot query Prometheus: {type(error).__name__}") from None
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        chunks = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            chunks += chunk
+            if len(chunks) > self.max_body_bytes:
+                raise MeasurementError(
+                    f"Prometheus answered with more than {self.max_body_bytes} bytes; select fewer series"
+                )
+        return bytes(chunks)
+
+
+def _prometheus(metric: Metric) -> PrometheusMetric:
+    if metric.provider.prometheus is None:
+        raise MeasurementError(f'metric "{metric.name}" is not measured by Prometheus')
+    return metric.provider.prometheus
+
+
+def _url(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+        raise InvalidSpec(
+            "provider.prometheus.address",
+            "is no URL of http or https without credentials",
+            "write it like http://prometheus.monitoring:9090; credentials belong under authentication",
+        )
+    return address.rstrip("/") + "/api/v1/query"
+
+
+def _headers(spec: PrometheusMetric) -> dict[str, str]:
+    headers = {header.key: header.value for header in spec.headers}
+    basic = spec.authentication.basic_auth if spec.authentication is not None else None
+    if basic is not None:
+        token = base64.b64encode(f"{basic.username}:{basic.password}".encode()).decode()
+        headers["Authorization"] = f"Basic {token}"
+    return headers
+
+
+def _answer(status: int, body: bytes) -> _Data:
+    try:
+        answer = msgspec.json.decode(body, type=_Answer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MeasurementError(f"Prometheus answered {status} with something that is not its JSON") from error
+    if answer.status != "success" or status >= 300:
+        raise MeasurementError(f"Prometheus answered {status}: {answer.error[:_SHOWN_ERROR] or answer.status[:50]}")
+    return _decoded(answer.data, _Data)
+
+
+def _decoded(raw: msgspec.Raw, kind: type[Shape]) -> Shape:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MeasurementError(f"Prometheus answered in an unknown shape: {error}") from error
+
+
+def _number(text: str) -> float:
+    """Return a sample's value; Prometheus writes NaN, +Inf and -Inf as text."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise MeasurementError(f"Prometheus answered with the value {text[:40]!r}, which is no number") from error
+
+
+def _series(item: _MatrixItem) -> RawSeries:
+    times = np.asarray([moment for moment, _ in item.values], dtype=np.float64)
+    values = np.asarray([_number(text) for _, text in item.values], dtype=np.float64)
+    return RawSeries(labels_of(item.metric), times, values)

@@ -1,0 +1,1 @@
+"""From raw samples to counts a pod and window: where most false verdicts of other judges start."""
