@@ -56,21 +56,22 @@ def accept(obj: Object, resource: Resource, field_validation: FieldValidation) -
     Raises:
         StatusError: 400 for unknown fields under Strict and for wrong types in built-in kinds.
     """
-    accepted, warnings = accept_partial(obj, resource, field_validation)
+    accepted, unknown = accept_partial(obj, resource, field_validation)
     apply_defaults(accepted, resource.storage.schema)
     if not resource.custom:
         strategies.DEFAULTS.get(resource.key, strategies.nothing)(accepted)
         omit_empty(accepted, resource.storage.schema)
-    return accepted, warnings
+    return accepted, [f'unknown field "{path}"' for path in unknown]
 
 
 def accept_partial(obj: Object, resource: Resource, field_validation: FieldValidation) -> tuple[Object, list[str]]:
-    """The same without defaults: what an applied configuration says, and no more."""
+    """The same without defaults, and the bare paths of unknown fields if those are to be warned about."""
     accepted, schema = copy.deepcopy(obj), resource.storage.schema
     drop_nulls(accepted["metadata"] if resource.custom else accepted)
-    unknown = [f'unknown field "{path}"' for path in prune(accepted, schema)]
+    unknown = prune(accepted, schema)
     if unknown and field_validation == "Strict":
-        raise bad_request(f"{_title(resource)}strict decoding error: {', '.join(unknown)}")
+        listed = ", ".join(f'unknown field "{path}"' for path in unknown)
+        raise bad_request(f"{_title(resource)}strict decoding error: {listed}")
     _check_metadata(accepted)
     if not resource.custom:
         _settle_builtin(accepted, resource)

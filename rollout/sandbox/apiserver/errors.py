@@ -36,8 +36,9 @@ class StatusError(CoalmineError):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if self.details:
             body["details"] = self.details
         return {**body, "code": self.code}

@@ -5,11 +5,12 @@ from typing import Any
 from rollout.sandbox.apiserver import decode, patches
 from rollout.sandbox.apiserver.clock import timestamp
 from rollout.sandbox.apiserver.convert import from_storage, to_storage
-from rollout.sandbox.apiserver.errors import bad_request, modified, not_found, unsupported_media_type
+from rollout.sandbox.apiserver.errors import StatusError, bad_request, invalid, modified, not_found, unsupported_media_type
 from rollout.sandbox.apiserver.fields import manager as ownership
 from rollout.sandbox.apiserver.fields.manager import Applied
 from rollout.sandbox.apiserver.kinds import Resource
 from rollout.sandbox.apiserver.requests import Target, WriteOptions
+from rollout.sandbox.apiserver.schema.validate import required
 from rollout.sandbox.apiserver.store import Object
 from rollout.sandbox.apiserver.strategic import strategic_merge
 from rollout.sandbox.apiserver.writer import Outcome, Writer, isolated
@@ -55,15 +56,20 @@ def _patched(shown: Object, content_type: str, body: Any, target: Target) -> Any
 
 
 def _apply(writer: Writer, target: Target, body: Any, options: WriteOptions) -> Outcome:
+    if not options.manager_given:
+        causes = [required("fieldManager", "is required for apply patch")]
+        raise invalid("meta.k8s.io", "PatchOptions", "", causes)
     received = decode.check_envelope(body, target.resource, target.version.name)
     metadata = received["metadata"]
     if metadata.get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     if metadata.setdefault("name", target.name) != target.name:
         raise bad_request(f"the name of the object does not match the name on the URL ({target.name})")
+    given_namespace = metadata.get("namespace", "")
     writer.settle_namespace(metadata, target)
     resource = writer.kept_as(target)
-    config, warnings = decode.accept_partial(to_storage(target.resource, received), resource, options.field_validation)
+    config, unknown = decode.accept_partial(to_storage(target.resource, received), resource, "Warn")
+    _refuse_undeclared(unknown, target, given_namespace)
     old = writer.store.get(target.ref)
     _refuse_stale(target, metadata, old)
     base = old or {"apiVersion": config["apiVersion"], "kind": config["kind"], "metadata": {}}
@@ -73,7 +79,19 @@ def _apply(writer: Writer, target: Target, body: Any, options: WriteOptions) -> 
         writer.owner(target, options, "Apply"), timestamp(), force=options.force or old is None,
     )  # fmt: skip
     stored = _store_applied(writer, target, old, applied, options)
-    return Outcome(stored, created=old is None, warnings=warnings)
+    return Outcome(stored, created=old is None)
+
+
+def _refuse_undeclared(unknown: list[str], target: Target, namespace: str) -> None:
+    """Fields without a schema cannot be owned, so apply refuses them whatever fieldValidation says."""
+    if not unknown:
+        return
+    api_version = target.resource.api_version(target.version.name)
+    where = f"{namespace}/{target.name}; {api_version}, Kind={target.resource.kind}"
+    fields = [f".{path}: field not declared in schema" for path in unknown]
+    listed = fields[0] if len(fields) == 1 else "\n  ".join(["errors:", *fields])
+    # The API server answers 500 here, and gives no reason.
+    raise StatusError(500, "", f"failed to create typed patch object ({where}): {listed}")
 
 
 def _refuse_stale(target: Target, metadata: Object, old: Object | None) -> None:

@@ -36,6 +36,7 @@ class WriteOptions:
     dry_run: bool = False
     force: bool = False
     field_validation: FieldValidation = "Warn"
+    manager_given: bool = True
 
 
 def write_options(query: Mapping[str, str], user_agent: str) -> WriteOptions:
@@ -56,4 +57,4 @@ def write_options(query: Mapping[str, str], user_agent: str) -> WriteOptions:
     if len(manager) > MAX_MANAGER_LENGTH:
         raise bad_request(f"fieldManager: Too long: may not be more than {MAX_MANAGER_LENGTH} bytes")
     force = query.get("force") in {"true", "1"}
-    return WriteOptions(manager, bool(dry_run), force, cast("FieldValidation", validation))
+    return WriteOptions(manager, bool(dry_run), force, cast("FieldValidation", validation), bool(query.get("fieldManager")))

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from aiohttp import web
 
 from rollout.sandbox.apiserver.columns import COLUMNS
-from rollout.sandbox.apiserver.errors import StatusError, bad_request
+from rollout.sandbox.apiserver.errors import StatusError, bad_request, invalid
 from rollout.sandbox.apiserver.reads import requested_form, selection
 from rollout.sandbox.apiserver.requests import Target
+from rollout.sandbox.apiserver.schema.validate import cause
 from rollout.sandbox.apiserver.store import Change, ChangeType, Object, Store, encode_json
 from rollout.sandbox.apiserver.table import columns_of, partial, table
 from rollout.sandbox.apiserver.watch import Event, Watcher, WatchHub, initial, refuse_future, replay
@@ -59,7 +60,9 @@ class WatchStream:
         if version and not version.isdigit():
             raise bad_request(f'invalid resource version "{version}"')
         if streaming and self._query.get("resourceVersionMatch") != "NotOlderThan":
-            raise bad_request("sendInitialEvents requires resourceVersionMatch to be NotOlderThan")
+            words = "Forbidden: resourceVersionMatch must be NotOlderThan with sendInitialEvents"
+            causes = [cause("FieldValueForbidden", "resourceVersionMatch", words)]
+            raise invalid("meta.k8s.io", "ListOptions", "", causes)
         if streaming or version in {"", "0"}:
             refuse_future(self._store, int(version or 0))
             wanted = self._query.get("sendInitialEvents") != "false"

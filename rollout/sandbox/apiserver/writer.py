@@ -24,6 +24,7 @@ from rollout.sandbox.apiserver.fields import manager as ownership
 from rollout.sandbox.apiserver.fields.manager import Owner, Ownership
 from rollout.sandbox.apiserver.kinds import Registry, Resource
 from rollout.sandbox.apiserver.requests import Target, WriteOptions
+from rollout.sandbox.apiserver.schema.prune import apply_defaults
 from rollout.sandbox.apiserver.schema.validate import cause, validate
 from rollout.sandbox.apiserver.store import Object, Ref, Store
 
@@ -124,10 +125,9 @@ class Writer:
         if resource.has_generation:
             metadata["generation"] = 1
         if resource.storage.status:
-            default = (resource.storage.schema["properties"].get("status") or {}).get("default")
+            # Whatever a client says about the status of a new object is dropped; defaults remain.
             obj.pop("status", None)
-            if default is not None and not resource.custom:
-                obj["status"] = {}
+            apply_defaults(obj, resource.storage.schema)
 
     def settle_namespace(self, metadata: Object, target: Target) -> None:
         """Take the namespace of the URL; they must agree."""
@@ -208,7 +208,7 @@ class Writer:
             del metadata["managedFields"]
         if _same(new, old):
             return old
-        if resource.has_generation and not target.subresource and _spec_changed(new, old, resource):
+        if resource.has_generation and target.subresource != "status" and _spec_changed(new, old, resource):
             metadata["generation"] = old["metadata"].get("generation", 0) + 1
         if options.dry_run:
             return new
