@@ -13,13 +13,9 @@ from rollout.controllers.context import Context, publish
 from rollout.controllers.workshop import GitWorkshop
 from rollout.domain.sync import actions as act
 from rollout.domain.sync.application import RELEASE, decide
-from rollout.domain.sync.digest import digest
-from rollout.domain.sync.objects import ObjectId
 from rollout.errors import Conflict
 from rollout.kube.cache import Key
 from rollout.kube.client import unfenced
-from rollout.kube.drift import essence
-from rollout.kube.inventory import owner_of
 from rollout.kube.resources import APPLICATIONS, GIT_REPOSITORIES, ROLLOUTS, Resource
 
 Json = dict[str, Any]
@@ -62,34 +58,6 @@ class ApplicationController:
             await self._perform(key, application, action)
         return decision.wake_at
 
-    def saw(self, resource: Resource, obj: Json) -> Key | None:
-        """The Application that an event is about, if it has to look; called for events of every watched kind.
-
-        A Rollout always matters; other objects only when somebody changed what is declared.
-        """
-        key, identity = _owner_key(obj), _identity(resource, obj)
-        if key is None:
-            return None
-        memory, is_rollout = self._workshop.memories.get(key), resource.kind == "Rollout"
-        if memory is None:
-            return key if is_rollout else None
-        seen = digest(essence(obj))
-        if memory.essences.get(identity) == seen:
-            return key if is_rollout else None
-        memory.essences[identity] = seen
-        memory.touched = True
-        return key
-
-    def gone(self, resource: Resource, obj: Json) -> Key | None:
-        """The Application that has to look because one of its objects was deleted."""
-        key = _owner_key(obj)
-        memory = self._workshop.memories.get(key) if key is not None else None
-        if memory is None:
-            return None
-        memory.essences.pop(_identity(resource, obj), None)
-        memory.touched = True
-        return key
-
     async def _perform(self, key: Key, application: Application, action: act.SyncAction) -> None:
         """Start a job, or write what is small enough for a turn."""
         repository = self._repository(key[0], application)
@@ -102,7 +70,7 @@ class ApplicationController:
             case act.StartRender(commit):
                 self._jobs.start_render(key, application, repository, commit)
             case act.StartApply(rendered, check_only):
-                self._jobs.start_apply(key, rendered, check_only=check_only)
+                self._jobs.start_apply(key, application, rendered, check_only=check_only)
             case act.StartPrune(commit, objects):
                 self._jobs.start_prune(key, application, commit, objects)
             case act.StartRevert(plan):
@@ -121,14 +89,3 @@ class ApplicationController:
             self._context.enqueue(APPLICATIONS, key)
             return
         self._context.caches[resource].put(answer)
-
-
-def _owner_key(obj: Json) -> Key | None:
-    """The Application that applied an object."""
-    namespace, slash, name = owner_of(obj).partition("/")
-    return (namespace, name) if slash else None
-
-
-def _identity(resource: Resource, obj: Json) -> ObjectId:
-    metadata = obj["metadata"]
-    return ObjectId(resource.group, resource.kind, metadata.get("namespace") or "", metadata["name"])

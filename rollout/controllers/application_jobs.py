@@ -7,7 +7,7 @@ import msgspec
 
 from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository
-from rollout.controllers.application_world import job_name, shared_paths
+from rollout.controllers.application_world import essences, job_name, shared_paths
 from rollout.controllers.context import Context
 from rollout.controllers.gitjobs import remote_of, render_job, renderer, revert_job
 from rollout.controllers.workshop import GitWorkshop, read_secret
@@ -48,9 +48,9 @@ class ApplicationJobs:
             url = repository.spec.url
             self._start(key, "render", lambda: self._render(key, application, url, commit))
 
-    def start_apply(self, key: Key, rendered: Rendered, *, check_only: bool) -> None:
-        """Bring the cluster in line."""
-        self._workshop.memory(key).touched = False
+    def start_apply(self, key: Key, application: Application, rendered: Rendered, *, check_only: bool) -> None:
+        """Bring the cluster in line; what changes from now on asks for another pass."""
+        self._workshop.memory(key).essences = essences(self._context, application)
         self._start(key, "apply", lambda: self._apply(key, rendered, check_only=check_only))
 
     def start_prune(self, key: Key, application: Application, commit: str, objects: Iterable[ObjectId]) -> None:

@@ -11,11 +11,13 @@ from rollout.controllers.context import Context
 from rollout.controllers.recent import reverts_last_hour
 from rollout.controllers.rollout_view import rollout_view
 from rollout.controllers.workshop import Fetched, GitWorkshop, Memory
+from rollout.domain.sync.digest import digest
 from rollout.domain.sync.objects import ObjectId, Rendered, RenderedObject
 from rollout.domain.sync.references import config_references
 from rollout.domain.sync.world import ApplicationWorld, RepositoryView, RolloutView
 from rollout.git.mirror import normalised_url
 from rollout.kube.cache import Key
+from rollout.kube.drift import essence
 from rollout.kube.resources import ANALYSIS_RUNS, GIT_REPOSITORIES, PODS, REPLICA_SETS, ROLLOUTS
 
 Json = dict[str, Any]
@@ -46,7 +48,7 @@ def observe_application(
         pruned=memory.pruned,
         outcomes=tuple(sorted(memory.outcomes.items(), key=lambda item: item[0])),
         running=_running(workshop, application, key),
-        touched=memory.touched,
+        touched=memory.essences != essences(context, application),
         in_use=_in_use(context, application),
         shared_paths=shared_paths(workshop, key),
     )
@@ -115,6 +117,19 @@ def _in_use(context: Context, application: Application) -> frozenset[ObjectId]:
         for replica_set in context.caches[REPLICA_SETS].all(namespace)
         for kind, where, name in config_references(replica_set, namespace)
     )
+
+
+def essences(context: Context, application: Application) -> dict[ObjectId, str]:
+    """Digests of what is declared of the Application's live objects, where a cache holds their kind."""
+    caches = {(resource.group, resource.kind): cache for resource, cache in context.caches.items()}
+    found = {}
+    for entry in application.status.inventory.entries:
+        identity = ObjectId.parse(entry.id)
+        cache = caches.get((identity.group, identity.kind))
+        live = cache.get((identity.namespace, identity.name)) if cache is not None else None
+        if cache is not None:
+            found[identity] = digest(essence(live)) if live is not None else ""
+    return found
 
 
 def shared_paths(workshop: GitWorkshop, key: Key) -> frozenset[str]:

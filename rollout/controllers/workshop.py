@@ -52,9 +52,8 @@ class Memory:
     applied: ApplyReport | None = None
     pruned: PruneReport | None = None
     outcomes: dict[str, RevertOutcome] = field(default_factory=dict)
-    touched: bool = False
     essences: dict[ObjectId, str] = field(default_factory=dict)
-    """Digests of its live objects as they were seen last."""
+    """Digests of its live objects as they were when the last pass began."""
 
 
 class GitWorkshop:
