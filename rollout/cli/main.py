@@ -20,7 +20,9 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    root = _Parser(prog="coalmine", description="Progressive delivery that takes back in Git what failed in the cluster.")
+    root = _Parser(
+        prog="coalmine", description="Progressive delivery that takes back in Git what failed in the cluster."
+    )
     root.add_argument("--kubeconfig", help="default: $KUBECONFIG, then ~/.kube/config")
     root.add_argument("--context", help="context of the kubeconfig")
     commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)

@@ -27,7 +27,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--webhook-port", type=int, default=9293, help="0: a free one")
     parser.add_argument("--data-dir", type=Path, default=Settings().data_dir, help="Git mirrors; may be lost")
     parser.add_argument("--ports-file", type=Path, help="write the ports that were taken here, as JSON")
-    parser.add_argument("--metric-address", action="append", default=[], help="host that templates may query; repeatable")
+    parser.add_argument(
+        "--metric-address", action="append", default=[], help="host that templates may query; repeatable"
+    )
     parser.add_argument("--log-format", choices=["json", "text"], default="json")
     parser.add_argument("--log-level", default="INFO")
     parser.set_defaults(handler=run)

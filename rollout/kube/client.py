@@ -136,6 +136,15 @@ class KubeClient:
         except NotFound:
             return
 
+    async def delete_now(self, resource: Resource, namespace: str, name: str) -> None:
+        """Remove an object without grace, as a kubelet does once a pod's processes have ended."""
+        self._fence()
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+        try:
+            await self._request("DELETE", resource, resource.path(namespace, name), options)
+        except NotFound:
+            return
+
     async def discover(self, api_version: str, kind: str) -> Resource | None:
         """Where a kind is served, by discovery; only found kinds are remembered, since CRDs may come later."""
         key = (api_version, kind)

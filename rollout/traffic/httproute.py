@@ -13,6 +13,8 @@ from rollout.domain.world import RouteView
 Json = dict[str, Any]
 Pair = tuple[Json, Json]
 """The canary's and the stable Service's backendRef of one rule."""
+Weights = tuple[int | None, int | None]
+"""Their weights; None: not written, which counts as 1."""
 
 
 def view(route: Json, canary: str, stable: str) -> RouteView:
@@ -25,38 +27,33 @@ def view(route: Json, canary: str, stable: str) -> RouteView:
             "add both as backendRefs of the rule that carries the traffic"
         )
         return RouteView(name, 0, accepted=None, problem=problem, original=True)
-    shares = {_share_percent(*pair) for pair in pairs}
+    shares = {_share_percent(*_weights(pair)) for pair in pairs}
     accepted, message = _accepted(route)
     return RouteView(
         name,
         shares.pop() if len(shares) == 1 else -1,
         accepted=accepted,
         message=message,
-        original=_original(route) in (None, [_weights(pair) for pair in pairs]),
+        original=_originals(route, pairs) == [_weights(pair) for pair in pairs],
     )
 
 
 def weight_patch(route: Json, canary: str, stable: str, canary_weight_percent: int) -> Json:
     """The merge patch that gives the canary its share in every rule that carries both Services."""
     pairs = _pairs(route, canary, stable)
-    kept = _original(route)
-    original = [_weights(pair) for pair in pairs] if kept is None else kept
-    wanted: list[list[int | None]] = [[canary_weight_percent, 100 - canary_weight_percent]] * len(pairs)
-    annotation = None if wanted == original else json.dumps(original)
-    return _patch(route, canary, stable, wanted, annotation)
+    original = _originals(route, pairs)
+    if all(_share_percent(*weights) == canary_weight_percent for weights in original):
+        return _patch(route, canary, stable, original, None)
+    wanted: list[Weights] = [(canary_weight_percent, 100 - canary_weight_percent)] * len(pairs)
+    return _patch(route, canary, stable, wanted, json.dumps(original))
 
 
 def restore_patch(route: Json, canary: str, stable: str) -> Json:
     """The merge patch that gives the owner's weights back."""
-    pairs = _pairs(route, canary, stable)
-    kept = _original(route)
-    original = [_weights(pair) for pair in pairs] if kept is None else kept
-    return _patch(route, canary, stable, original, None)
+    return _patch(route, canary, stable, _originals(route, _pairs(route, canary, stable)), None)
 
 
-def _patch(
-    route: Json, canary: str, stable: str, weights: list[list[int | None]], annotation: str | None
-) -> Json:
+def _patch(route: Json, canary: str, stable: str, weights: list[Weights], annotation: str | None) -> Json:
     rules = json.loads(json.dumps(route["spec"].get("rules") or []))
     pairs = [pair for rule in rules if (pair := _pair(rule, canary, stable)) is not None]
     for pair, values in zip(pairs, weights, strict=False):
@@ -78,36 +75,38 @@ def _pairs(route: Json, canary: str, stable: str) -> list[Pair]:
 
 
 def _pair(rule: Json, canary: str, stable: str) -> Pair | None:
-    references = {
-        r["name"]: r for r in rule.get("backendRefs") or [] if (r.get("kind") or "Service") == "Service"
-    }
+    references = {r["name"]: r for r in rule.get("backendRefs") or [] if (r.get("kind") or "Service") == "Service"}
     return (references[canary], references[stable]) if canary in references and stable in references else None
 
 
-def _weights(pair: Pair) -> list[int | None]:
-    return [reference.get("weight") for reference in pair]
+def _weights(pair: Pair) -> Weights:
+    canary, stable = pair
+    return canary.get("weight"), stable.get("weight")
 
 
-def _share_percent(canary: Json, stable: Json) -> int:
-    ours, theirs = canary.get("weight", 1), stable.get("weight", 1)
+def _share_percent(canary: int | None, stable: int | None) -> int:
+    """The canary's share; a missing weight is 1, as in the Gateway API. -1: no whole percentage."""
+    ours, theirs = (1 if weight is None else weight for weight in (canary, stable))
     total = ours + theirs
     share = ours * 100 / total if total else 0
     return int(share) if share == int(share) else -1
 
 
-def _original(route: Json) -> list[list[int | None]] | None:
+def _originals(route: Json, pairs: list[Pair]) -> list[Weights]:
+    """The owner's weights: as kept in the annotation, else as they stand."""
+    standing = [_weights(pair) for pair in pairs]
     text = (route["metadata"].get("annotations") or {}).get(ORIGINAL_ROUTE)
     if text is None:
-        return None
+        return standing
     try:
         kept = json.loads(text)
     except ValueError:
-        return None
+        return standing
     valid = isinstance(kept, list) and all(
         isinstance(pair, list) and len(pair) == 2 and all(w is None or isinstance(w, int) for w in pair)
         for pair in kept
     )
-    return kept if valid else None
+    return [(pair[0], pair[1]) for pair in kept] if valid and len(kept) == len(pairs) else standing
 
 
 def _accepted(route: Json) -> tuple[bool | None, str]:

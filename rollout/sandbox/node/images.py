@@ -1,0 +1,62 @@
+"""Images of the sandbox: content-addressed files that say how the demo service behaves.
+
+`<folder>/<repository>/<tag>.json` is the image `<repository>:<tag>`; its id is the sha256 of the file. Any other
+reference is ErrImagePull.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_REFERENCE = re.compile(r"^(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w][\w.-]{0,127}))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What a version of the demo service does.
+
+    Attributes:
+        version: told in each answer, and in the metrics.
+        error_rate: share of the requests that are answered with 500.
+        latency_seconds: median time of an answer.
+        leak_bytes_per_request: memory that is never given back.
+        crash_after_seconds: the process ends with 1 after this time; 0: never.
+        ready_after_seconds: how long the service takes to become ready; negative: for ever.
+    """
+
+    version: str
+    error_rate: float = 0.0
+    latency_seconds: float = 0.002
+    leak_bytes_per_request: int = 0
+    crash_after_seconds: float = 0.0
+    ready_after_seconds: float = 0.0
+
+
+def add_image(folder: Path, reference: str, behaviour: Behaviour) -> str:
+    """Make an image; returns its id."""
+    path = _path(folder, reference)
+    if path is None:
+        raise ValueError(f"{reference!r} is no image reference")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(behaviour), indent=1, sort_keys=True) + "\n")
+    return image_id(path)
+
+
+def find_image(folder: Path, reference: str) -> Path | None:
+    """The file of an image; None where there is none. The reference is hostile: it cannot leave the folder."""
+    path = _path(folder, reference)
+    return path if path is not None and path.is_file() else None
+
+
+def image_id(path: Path) -> str:
+    """sha256 of the file, as container runtimes write it."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def _path(folder: Path, reference: str) -> Path | None:
+    match = _REFERENCE.match(reference)
+    if match is None or ".." in reference:
+        return None
+    return folder / match["repository"] / f"{match['tag'] or 'latest'}.json"
