@@ -147,7 +147,8 @@ class Evaluation:
             return None
 
     def _predicate(self, node: Predicate) -> Value:
-        items = array(self.value(node.collection))
+        collection = self.value(node.collection)
+        items = [*collection.encode()] if isinstance(collection, str) else array(collection)
         summary = PREDICATES[node.function]
         if summary is not None:
             return summary(self._answers(items, node.body))

@@ -93,8 +93,11 @@ class _Parser:
         if self.depth > MAX_DEPTH:
             raise ExprError(f"a condition may be nested {MAX_DEPTH} deep at most")
         left = self._unary()
+        before = ""
         while (operator := self._operator(precedence)) is not None:
-            left = self._binary(left, operator)
+            if before == "??" and operator != "??":
+                raise ExprError(f"?? and {operator} may not be mixed: use parentheses")
+            left, before = self._binary(left, operator), operator
         if precedence == 0:
             left = self._conditional(left)
         self.depth -= 1
@@ -125,10 +128,6 @@ class _Parser:
             if chained is not None:
                 # expr-lang reads a < b < c as a < b && b < c.
                 return Binary("&&", left, Binary(operator, chained.right, right))
-        mixed = {"??"} if operator in {"||", "&&"} else {"||", "&&"} if operator == "??" else set()
-        bare = [side for side in (left, right) if id(side) not in self.in_parentheses]
-        if any(isinstance(side, Binary) and side.operator in mixed for side in bare):
-            raise ExprError(f"{operator} and ?? may not be mixed: use parentheses")
         return Binary(operator, left, right)
 
     def _conditional(self, condition: Node) -> Node:

@@ -143,7 +143,7 @@ def _binary(operator: str, left: str, right: str) -> str:
             _same(operator, left, right)
             return "bool"
         case "in":
-            _need("operator in", right, {"array", "map", "nil"})
+            _need("operator in", right, {"array", "map"})
             return "bool"
         case "matches" | "contains" | "startsWith" | "endsWith":
             _need(f"operator {operator}", left, {"string"})

@@ -1,6 +1,8 @@
 """Operators on values, with Go's ideas of numbers, equality and text."""
 
 import math
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from analysis.expr.nodes import Value
@@ -9,6 +11,8 @@ from analysis.patterns import MAX_TEXT, MAX_TEXT_QUANTIFIERS, compiled
 
 _INT_LIMIT = 2**63
 MAX_ITEMS = 100_000
+# Go writes a float with an exponent from here on, and below 1e-04.
+_GO_EXPONENT = 6
 
 
 def type_name(value: Value) -> str:
@@ -192,10 +196,11 @@ def element(base: Value, key: Value) -> Value:
         return base.get(text(key))
     if base is None:
         raise ExprError(f"cannot take {key!r} of nil")
-    items = array(base)
+    # A character of a string is its byte, as in Go.
+    items: Sequence[Value] = base.encode() if isinstance(base, str) else array(base)
     index = int(number(key)) if not isinstance(key, str) and math.isfinite(number(key)) else None
     if index is None:
-        raise ExprError(f"an array has no field {key!r}")
+        raise ExprError(f"{type_name(base)} has no field {key!r}")
     position = index + len(items) if index < 0 else index
     if not 0 <= position < len(items):
         raise ExprError(f"index out of range: {index} (array length is {len(items)})")
@@ -243,19 +248,11 @@ def _shown_float(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    exponent = f"{value:e}".partition("e")[2]
-    shortest = repr(value)
-    if -4 <= int(exponent) < 21:
-        digits = f"{value:.0f}" if shortest.endswith(".0") or "e+" in shortest else shortest
-        return digits if "e" not in digits else _plain(value)
-    return _scientific(shortest)
-
-
-def _plain(value: float) -> str:
-    return f"{value:.20f}".rstrip("0").rstrip(".")
-
-
-def _scientific(shortest: str) -> str:
-    mantissa, _, exponent = shortest.partition("e")
-    power = int(exponent or 0)
-    return f"{mantissa.removesuffix('.0')}e{'-' if power < 0 else '+'}{abs(power):02d}"
+    exact = Decimal(repr(value))
+    power = exact.adjusted() if value else 0
+    if -4 <= power < _GO_EXPONENT:
+        return f"{exact.normalize():f}" if value else "0"
+    digits = "".join(map(str, exact.normalize().as_tuple().digits))
+    mantissa = digits[0] + (f".{digits[1:]}" if len(digits) > 1 else "")
+    sign = "-" if value < 0 else ""
+    return f"{sign}{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
