@@ -34,9 +34,7 @@ class Api:
         self._tls = ssl.create_default_context(cadata=ca_pem)
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> http.client.HTTPSConnection:
-        connection = http.client.HTTPSConnection(
-            self._host, self._port, context=self._tls, timeout=TIMEOUT_SECONDS
-        )
+        connection = http.client.HTTPSConnection(self._host, self._port, context=self._tls, timeout=TIMEOUT_SECONDS)
         content = body if body is None or isinstance(body, (bytes, str)) else json.dumps(body)
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         connection.request(method, path, content, {**authorization, **headers})

@@ -133,7 +133,9 @@ def _paths(resource: Resource, version: Version, name: str) -> Object:
     if "get" in resource.verbs:
         paths[collection]["get"] = _operation("list", gvk, body)
         verbs = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
-        paths[f"{collection}/{{name}}"] = {verb: _operation(action, gvk, body) for verb, action in verbs.items()}
+        one = {verb: _operation(action, gvk, body) for verb, action in verbs.items()}
+        one["patch"]["requestBody"] = _patch_body(custom=resource.custom)
+        paths[f"{collection}/{{name}}"] = one
     return paths
 
 
@@ -147,12 +149,14 @@ def _operation(action: str, gvk: Object, body: Object) -> Object:
         names = ("dryRun", "fieldManager", "fieldValidation")
         text = {"type": "string", "uniqueItems": True}
         operation["parameters"] = [{"name": one, "in": "query", "schema": text} for one in names]
-        operation["requestBody"] = _patch_body() if action == "patch" else body
+        operation["requestBody"] = body
     return operation
 
 
-def _patch_body() -> Object:
-    return {"content": {kind: {"schema": {"type": "object"}} for kind in _PATCH_TYPES}}
+def _patch_body(*, custom: bool) -> Object:
+    # kubectl sends a strategic patch wherever this list offers it.
+    kinds = [kind for kind in _PATCH_TYPES if not (custom and "strategic" in kind)]
+    return {"content": {kind: {"schema": {"type": "object"}} for kind in kinds}}
 
 
 def minimal_v2() -> Object:

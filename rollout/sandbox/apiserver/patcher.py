@@ -5,7 +5,14 @@ from typing import Any
 from rollout.sandbox.apiserver import decode, patches
 from rollout.sandbox.apiserver.clock import timestamp
 from rollout.sandbox.apiserver.convert import from_storage, to_storage
-from rollout.sandbox.apiserver.errors import StatusError, bad_request, invalid, modified, not_found, unsupported_media_type
+from rollout.sandbox.apiserver.errors import (
+    StatusError,
+    bad_request,
+    invalid,
+    modified,
+    not_found,
+    unsupported_media_type,
+)
 from rollout.sandbox.apiserver.fields import manager as ownership
 from rollout.sandbox.apiserver.fields.manager import Applied
 from rollout.sandbox.apiserver.kinds import Resource

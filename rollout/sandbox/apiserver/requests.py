@@ -57,4 +57,6 @@ def write_options(query: Mapping[str, str], user_agent: str) -> WriteOptions:
     if len(manager) > MAX_MANAGER_LENGTH:
         raise bad_request(f"fieldManager: Too long: may not be more than {MAX_MANAGER_LENGTH} bytes")
     force = query.get("force") in {"true", "1"}
-    return WriteOptions(manager, bool(dry_run), force, cast("FieldValidation", validation), bool(query.get("fieldManager")))
+    return WriteOptions(
+        manager, bool(dry_run), force, cast("FieldValidation", validation), bool(query.get("fieldManager"))
+    )

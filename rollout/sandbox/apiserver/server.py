@@ -10,7 +10,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from rollout.sandbox.apiserver import auth, discovery, openapi, reads, routing, scale, subresources
+from rollout.sandbox.apiserver import auth, discovery, openapi, protobuf, reads, routing, scale, subresources
 from rollout.sandbox.apiserver.audit import AuditLog, Record
 from rollout.sandbox.apiserver.auth import Tokens
 from rollout.sandbox.apiserver.convert import from_storage
@@ -39,6 +39,7 @@ VERSION = {
 ANONYMOUS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 _READ_VERBS = {"GET": "get", "HEAD": "get"}
 _WRITE_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_REFUSED_TYPES = frozenset({"application/cbor", "application/apply-patch+cbor"})
 _YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 LogHook = Callable[[str, str, Mapping[str, str]], Awaitable[bytes | None]]
 
@@ -237,7 +238,9 @@ async def _body(request: web.BaseRequest) -> tuple[str, Any]:
     content = await request.read()
     if not content:
         return content_type, None
-    if content_type in {"application/vnd.kubernetes.protobuf", "application/cbor", "application/apply-patch+cbor"}:
+    if content_type == protobuf.CONTENT_TYPE:
+        return "application/json", protobuf.decode(content)
+    if content_type in _REFUSED_TYPES:
         raise unsupported_media_type(["application/json", "application/yaml"])
     try:
         if content_type in _YAML_TYPES:

@@ -1,5 +1,6 @@
 """The response of a watch."""
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping
 
@@ -45,11 +46,13 @@ class WatchStream:
             start, watcher.overflown = self._line("ERROR", error.status()), True
         hub.add(watcher)
         try:
-            await response.prepare(request)
-            if start:
-                await response.write(start)
-            await self._follow(watcher, response)
-            await response.write_eof()
+            # A client that goes away is how most watches end.
+            with contextlib.suppress(ConnectionError):
+                await response.prepare(request)
+                if start:
+                    await response.write(start)
+                await self._follow(watcher, response)
+                await response.write_eof()
         finally:
             hub.discard(watcher)
         return response

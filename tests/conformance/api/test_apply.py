@@ -76,7 +76,7 @@ def test_several_conflicts_are_listed(api: Api, widgets: str) -> None:
     api.post(f"{widgets}?fieldManager=first", widget("a", {"replicas": 1, "paused": False}))
     reply = apply(api, f"{widgets}/a", widget("a", {"replicas": 2, "paused": True}), "other")
     assert reply.status == 409
-    assert reply.body["message"].startswith("Apply failed with 2 conflicts: conflicts with \"first\" using")
+    assert reply.body["message"].startswith('Apply failed with 2 conflicts: conflicts with "first" using')
     assert {one["field"] for one in reply.body["details"]["causes"]} == {".spec.replicas", ".spec.paused"}
 
 

@@ -86,7 +86,7 @@ def test_impossible_deployments_are_refused(api: Api, ns: str, change: dict[str,
 
 def test_selectors_of_workloads_never_change(api: Api, ns: str) -> None:
     path = f"/apis/apps/v1/namespaces/{ns}/deployments"
-    template = {"metadata": {"labels": {"app": "d", "x": "y"}}, **{"spec": pod_template()["spec"]}}
+    template = {"metadata": {"labels": {"app": "d", "x": "y"}}, "spec": pod_template()["spec"]}
     api.post(path, deployment("d", template=template))
     reply = api.patch(f"{path}/d", {"spec": {"selector": {"matchLabels": {"x": "y"}}}})
     assert reply.status == 422

@@ -110,7 +110,10 @@ def test_deletions_that_wait_are_modifications(api: Api, widgets: str) -> None:
     start = revision(api, widgets)
     api.delete(f"{widgets}/a")
     api.patch(f"{widgets}/a", [{"op": "remove", "path": "/metadata/finalizers"}], JSON_PATCH)
-    events = api.watch(f"{widgets}?watch=true&resourceVersion={start}", lambda found: found[-1:] != [] and found[-1]["type"] == "DELETED")
+    events = api.watch(
+        f"{widgets}?watch=true&resourceVersion={start}",
+        lambda found: found[-1:] != [] and found[-1]["type"] == "DELETED",
+    )
     kinds = [one["type"] for one in events]
     assert kinds[0] == "MODIFIED"
     assert kinds[-1] == "DELETED"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rollout.sandbox.apiserver.errors import Cause, StatusError
+from rollout.sandbox.apiserver.fields.lastapplied import own_before
 from rollout.sandbox.apiserver.fields.paths import (
     NOTHING,
     Fields,
@@ -158,7 +159,7 @@ def apply(
     changes = compare(live, result, schema)
     written = frozenset(changes.added | changes.modified) - UNOWNED
     if not force:
-        _refuse_conflicts(others, written)
+        _refuse_conflicts(others, written - own_before(live, schema, owner.manager))
     kept = _taken(others, owner, written, _and_below(changes.removed))
     kept[owner] = Entry(mine, before.time if mine == before.fields else now)
     return Applied(result, kept)
