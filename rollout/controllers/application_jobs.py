@@ -134,6 +134,7 @@ class ApplicationJobs:
         call = renderer(mirror, self._workshop.renders, application.spec.source, namespace, memory.scopes)
         around = Surroundings(call, shared_paths(self._workshop, key), lambda: self._is_wanted(key, plan))
         memory.outcomes[plan.id] = await revert_job(self._workshop.pool, plan, writing, around)
+        self._workshop.hint((key[0], repository.metadata.name))
 
     def _is_wanted(self, key: Key, plan: RevertPlan) -> bool:
         """The last question before a push: do we lead, and does the published status still want it?"""

@@ -103,10 +103,16 @@ class GitWorkshop:
         if known is None:
             return 404
         delivery = verify(body, headers, known[1].webhook_token, self._now())
-        if delivery is Delivery.ACCEPTED and self._guard.is_new(_identity(headers, body), self._now()):
-            self.hints.add(known[0])
-            self._hinted(known[0])
+        # Only a signed id tells a copy from a second push; other copies cost one question to the host a second.
+        identity = headers.get("webhook-id", "")
+        if delivery is Delivery.ACCEPTED and (not identity or self._guard.is_new(identity, self._now())):
+            self.hint(known[0])
         return _HTTP_STATUS[delivery]
+
+    def hint(self, key: Key) -> None:
+        """There may be something new in a GitRepository: ask the host soon."""
+        self.hints.add(key)
+        self._hinted(key)
 
     def remember_fetch(self, key: Key, fetched: Fetched) -> None:
         """Keep the result of a fetch; the older webhook stays while its Secret cannot be read."""
@@ -114,12 +120,6 @@ class GitWorkshop:
         if not fetched.webhook_path and fetched.state.error:
             fetched = replace(fetched, webhook_path=old.webhook_path, webhook_token=old.webhook_token)
         self.fetched[key] = fetched
-
-
-def _identity(headers: dict[str, str], body: bytes) -> bytes:
-    """What makes a delivery itself: its id where the host gives one, since two pushes may send the same body."""
-    ids = (headers.get(name, "") for name in ("webhook-id", "x-github-delivery", "x-gitea-delivery", "x-delivery"))
-    return next((i for i in ids if i), "").encode() + b"\0" + body
 
 
 async def read_secret(api: KubeApi, namespace: str, ref: NameRef, field_path: str) -> dict[str, str]:

@@ -77,16 +77,16 @@ def _equal(given: str, wanted: str) -> bool:
 
 
 class ReplayGuard:
-    """Remembers the deliveries of five minutes, at most 4096, so that a copy does not make us fetch again."""
+    """Remembers the signed ids of five minutes, at most 4096, so that a copy does not make us fetch again."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[bytes, float] = OrderedDict()
 
-    def is_new(self, body: bytes, now_seconds: float) -> bool:
-        """True the first time a body is seen within the window."""
+    def is_new(self, identity: str, now_seconds: float) -> bool:
+        """True the first time an id is seen within the window."""
         while self._seen and next(iter(self._seen.values())) < now_seconds - REPLAY_WINDOW_SECONDS:
             self._seen.popitem(last=False)
-        digest = hashlib.sha256(body).digest()
+        digest = hashlib.sha256(identity.encode()).digest()
         if digest in self._seen:
             return False
         self._seen[digest] = now_seconds

@@ -103,7 +103,7 @@ def _service(desired: Json, live: Json, _: Driven) -> Json:
 
 
 def _http_route(desired: Json, live: Json, driven: Driven) -> Json:
-    """Weights of the backends of a Rollout in rules that name both Services, and rules that a Rollout added."""
+    """Weights of the backends of a Rollout, in rules that name both of its Services."""
     namespace = desired["metadata"].get("namespace", "")
     pairs = {frozenset(pair[1:]) for pair in driven.pairs if pair[0] == namespace}
     wanted, actual = _maps(_map(desired, "spec"), "rules"), _maps(_map(live, "spec"), "rules")

@@ -12,6 +12,7 @@ from rollout.domain.decision import Decision, Event
 from rollout.domain.sync.conditions import yes
 
 RETRY_SECONDS = 10.0
+HINT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,10 @@ def decide_repository(world: RepositoryWorld, now: float) -> Decision[GitReposit
 def _due_at(world: RepositoryWorld) -> float:
     """When the host is asked next."""
     changed = world.tried_generation != world.repository.metadata.generation
-    if world.hinted or changed or not world.tried_at:
+    if changed or not world.tried_at:
         return 0.0
+    if world.hinted:
+        return world.tried_at + HINT_SECONDS
     interval = duration_seconds(world.repository.spec.interval) if not world.problems else RETRY_SECONDS
     return world.tried_at + (min(interval, RETRY_SECONDS) if world.error else interval)
 
