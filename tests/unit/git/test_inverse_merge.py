@@ -22,9 +22,7 @@ WEB, API = "apps/web/rollout.yaml", "apps/api/x.yaml"
 
 def manifest(tag: str, *, replicas: int = 2, cpu: str = "100m") -> str:
     lines = ["kind: Rollout", "spec:", f"  replicas: {replicas}", "  a: 1", "  b: 2", "  c: 3", "  template:"]
-    return "\n".join(
-        [*lines, f"    image: app:{tag}", "    d: 1", "    e: 2", "    f: 3", f"    cpu: {cpu}", ""]
-    )
+    return "\n".join([*lines, f"    image: app:{tag}", "    d: 1", "    e: 2", "    f: 3", f"    cpu: {cpu}", ""])
 
 
 class Bench:
@@ -38,9 +36,7 @@ class Bench:
         self.work.git("push", "-q", "-f", str(self.mirror.directory), "HEAD:refs/coalmine/heads/main")
         self.head = self.mirror.resolve("refs/coalmine/heads/main")
         changed = self.mirror.changed_paths(good, bad)
-        return invert(
-            self.mirror, self.head, good, bad, {path for path in changed if path.startswith(prefix)}
-        )
+        return invert(self.mirror, self.head, good, bad, {path for path in changed if path.startswith(prefix)})
 
     def text(self, outcome: InverseMerge, path: str) -> str | None:
         assert isinstance(outcome, Merged), outcome
@@ -95,9 +91,7 @@ def test_an_interleaved_batch_is_inverted_as_a_whole(bench: Bench) -> None:
 
 def test_added_and_deleted_files_are_inverted(bench: Bench) -> None:
     good = bench.work.commit("good", {WEB: manifest("v1"), "apps/web/old.yaml": "old\n"})
-    bad = bench.work.commit(
-        "bad", {WEB: manifest("v2"), "apps/web/new.yaml": "n\n"}, remove=["apps/web/old.yaml"]
-    )
+    bad = bench.work.commit("bad", {WEB: manifest("v2"), "apps/web/new.yaml": "n\n"}, remove=["apps/web/old.yaml"])
     outcome = bench.invert(good, bad)
     assert bench.text(outcome, "apps/web/old.yaml") == "old\n"
     assert bench.text(outcome, "apps/web/new.yaml") is None
