@@ -24,7 +24,8 @@ def sentence(seen: Judgement) -> str:
             return f"{_ratio(worst)}; {_odds(seen)}; {_data(worst)}"
         case Verdict.PASS:
             ruled_out = ", ".join(f"{m.name} worse than {format_percent(m.tolerance)}" for m in acting if m.tolerance)
-            return f"excluded at weight {seen.weight_percent}%: {ruled_out}"
+            weight = "" if seen.weight_percent is None else f" at weight {seen.weight_percent}%"
+            return f"excluded{weight}: {ruled_out}"
         case _:
             return _inconclusive(seen, acting)
 

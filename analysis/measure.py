@@ -163,8 +163,7 @@ class RunMeasurer:
         return replace(judgement, record_digest=digest(record)), record
 
     def _data(self, seen: Look, problems: Mapping[str, tuple[str, ...]]) -> RunData:
-        starts = (self._started_at,) if seen.weights is None else increases(seen.weights, seen.now)
-        changes = [c.at for c in seen.weights or () if c.at <= seen.now]
+        starts, proof_from = self._beginnings(seen)
         canary = self._pods(seen, self._arms.canary)
         stable = self._pods(seen, self._arms.stable)
         watch = Watch(
@@ -179,7 +178,7 @@ class RunMeasurer:
             started_at=self._started_at,
             at=seen.now,
             starts=starts,
-            proof_from=changes[-1] if changes else self._started_at,
+            proof_from=proof_from,
             weight_percent=None if seen.weights is None else weight_at(seen.weights, seen.now),
             guard=crash_loop(canary, stable, seen.now),
             metrics={
@@ -187,6 +186,14 @@ class RunMeasurer:
             },
             noises=self._noises,
         )
+
+    def _beginnings(self, seen: Look) -> tuple[tuple[float, ...], float]:
+        """Return when evidence starts (once or more), and when proofs do; without traffic nothing is proven."""
+        if seen.weights is None:
+            return (self._started_at,), self._started_at
+        changes = [change for change in seen.weights if change.at <= seen.now]
+        has_traffic = bool(changes) and changes[-1].percent > 0
+        return increases(seen.weights, seen.now), changes[-1].at if has_traffic else seen.now
 
     def _pods(self, seen: Look, arm: Arm) -> list[PodSeen]:
         return [pod for pod in seen.pods if arm.pods and re.fullmatch(arm.pods, pod.name)]

@@ -56,9 +56,10 @@ def smooth(log_likelihood: FloatArray, tau2: float) -> FloatArray:
     Evidence saturates by it when pods' differences alone explain the gap.
     """
     kernel = _kernel(round(math.sqrt(tau2), 3))
-    if kernel is None:
-        return log_likelihood
     largest = float(log_likelihood.max())
+    # A flat likelihood says nothing, and stays flat to the last bit.
+    if kernel is None or largest == float(log_likelihood.min()):
+        return log_likelihood
     return _log(kernel @ np.exp(log_likelihood - largest)) + largest
 
 
