@@ -3,6 +3,7 @@
 import csv
 import hmac
 import secrets
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from rollout.sandbox.apiserver.errors import unauthorized
 from rollout.sandbox.apiserver.tls import write_private
 
 AUTHENTICATED = "system:authenticated"
+MAX_ISSUED = 1000
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Tokens:
     """The known tokens. They are compared in constant time and never printed."""
 
     users: dict[str, User] = field(default_factory=dict, repr=False)
+    issued: deque[str] = field(default_factory=deque, repr=False)
 
     def find(self, token: str) -> User | None:
         given, found = token.encode(), None
@@ -52,8 +55,11 @@ class Tokens:
         raise KeyError(name)
 
     def issue(self, user: User) -> str:
-        """A new token, for TokenRequests."""
+        """A new token, for TokenRequests; the oldest issued one ends when there are too many."""
+        if len(self.issued) >= MAX_ISSUED:
+            self.users.pop(self.issued.popleft(), None)
         token = secrets.token_urlsafe(32)
+        self.issued.append(token)
         self.users[token] = user
         return token
 

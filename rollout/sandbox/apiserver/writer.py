@@ -187,7 +187,7 @@ class Writer:
         """Replace a stored object by another in storage form, as PUT and most patches do."""
         resource = self.kept_as(target)
         self._refuse_stale(target, old, new["metadata"])
-        accepted, warnings = decode.accept(new, resource, options.field_validation)
+        accepted, warnings = decode.accept(_written(new, target), resource, options.field_validation)
         prepared = isolated(accepted, old, resource, target.subresource)
         given = accepted["metadata"].get("managedFields")
         owned = _given_ownership(given, old)
@@ -200,8 +200,11 @@ class Writer:
     def commit(self, target: Target, old: Object, new: Object, owned: Ownership, options: WriteOptions) -> Object:
         """Store a prepared object in place of the old one; nothing happens if nothing changed."""
         resource, metadata = self.kept_as(target), new["metadata"]
-        self._admit(resource, new, old)
-        self._check(resource, new, old)
+        if target.subresource == "status":
+            self._check_status(resource, new, old)
+        else:
+            self._admit(resource, new, old)
+            self._check(resource, new, old)
         metadata["managedFields"] = ownership.encode(owned)
         metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
         if not metadata["managedFields"]:
@@ -248,6 +251,12 @@ class Writer:
         if causes:
             raise invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), _unique(causes))
 
+    def _check_status(self, resource: Resource, obj: Object, old: Object) -> None:
+        schema = resource.storage.schema["properties"].get("status") or {}
+        causes = validate(obj["status"], schema, "status", old.get("status")) if "status" in obj else []
+        if causes:
+            raise invalid(resource.group, resource.kind, obj["metadata"]["name"], _unique(causes))
+
     def _refuse_stale(self, target: Target, old: Object, metadata: Object) -> None:
         resource, before = target.resource, old["metadata"]
         if (metadata.get("resourceVersion") or before["resourceVersion"]) != before["resourceVersion"]:
@@ -262,6 +271,13 @@ class Writer:
 
 def _other_name(given: str, wanted: str) -> StatusError:
     return bad_request(f"the name of the object ({given}) does not match the name on the URL ({wanted})")
+
+
+def _written(new: Object, target: Target) -> Object:
+    """What of an object the status endpoint looks at; all of it elsewhere."""
+    if target.subresource != "status":
+        return new
+    return {key: new[key] for key in ("apiVersion", "kind", "metadata", "status") if key in new}
 
 
 def _unique(causes: list[Cause]) -> list[Cause]:

@@ -1,11 +1,15 @@
 """Schemas of custom resources: defaults, pruning and validation."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conformance.api.samples import widget
 from tests.conformance.client import Api
+
+OUR_DEFINITIONS = sorted((Path(__file__).parents[3] / "crds").glob("coalmine.dev_*.yaml"))
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "required": ({}, "spec.replicas: Required value"),
@@ -146,3 +150,16 @@ def test_a_definition_must_be_named_after_its_kind(api: Api) -> None:
     spec = {**found["spec"], "group": "elsewhere.coalmine.dev"}
     body = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": {"name": "x"}, "spec": spec}
     assert api.post(path, body).status == 422
+
+
+def test_our_own_definitions_are_accepted_as_structural(api: Api) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for file in OUR_DEFINITIONS:
+        body = yaml.safe_load(file.read_text())
+        reply = api.post(f"{path}?fieldValidation=Strict", body)
+        assert reply.status == 201, reply.body["message"]
+        name = body["metadata"]["name"]
+        found = api.eventually(f"{path}/{name}", lambda one: bool((one.body.get("status") or {}).get("conditions")))
+        conditions = {one["type"]: one["status"] for one in found.body["status"]["conditions"]}
+        assert "NonStructuralSchema" not in conditions, found.body["status"]
+        api.delete(f"{path}/{name}")

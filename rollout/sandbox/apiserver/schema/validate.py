@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from rollout.sandbox.apiserver.errors import Cause
+from rollout.sandbox.apiserver.fields.paths import compact_json
 from rollout.sandbox.apiserver.schema import rules
 from rollout.sandbox.apiserver.typedsl import Schema
 
@@ -151,10 +152,10 @@ def _old_items(old: Any, schema: Schema) -> dict[str, Any]:
 def _item_key(item: Any, schema: Schema) -> str | None:
     match schema.get("x-kubernetes-list-type"):
         case "set":
-            return json.dumps(item, sort_keys=True)
+            return compact_json(item)
         case "map" if isinstance(item, dict):
             keys = {key: item[key] for key in schema["x-kubernetes-list-map-keys"] if key in item}
-            return json.dumps(keys, separators=(",", ":"))
+            return compact_json(keys)
         case _:
             return None
 
