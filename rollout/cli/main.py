@@ -25,7 +25,9 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--kubeconfig", help="default: $KUBECONFIG, then ~/.kube/config")
     root.add_argument("--context", help="context of the kubeconfig")
-    commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    commands: argparse._SubParsersAction[argparse.ArgumentParser] = root.add_subparsers(  # type: ignore[assignment]
+        metavar="COMMAND", required=True, parser_class=_Parser
+    )
     run.add(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(handler=_version)

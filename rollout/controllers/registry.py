@@ -3,9 +3,16 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import aiohttp
+
+from rollout.controllers.analysisrun import AnalysisRunController
+from rollout.controllers.background import Background
 from rollout.controllers.context import Context, Controller
+from rollout.controllers.git import git_controllers
 from rollout.controllers.rollout import RolloutController
 from rollout.controllers.service import ServiceController
 
@@ -16,10 +23,12 @@ class Surroundings:
 
     Attributes:
         data_dir: Git mirrors; may be lost at any time.
+        fence: raises LeadershipLost where this replica may not write.
         metric_addresses: host patterns that namespaced templates may query; none: every address.
     """
 
     data_dir: Path
+    fence: Callable[[], None]
     metric_addresses: tuple[str, ...] = ()
 
 
@@ -33,10 +42,24 @@ class Controllers:
 
 @asynccontextmanager
 async def controllers(context: Context, around: Surroundings) -> AsyncIterator[Controllers]:
-    """Make all controllers."""
+    """Make all controllers, and end their jobs with them."""
+    async with (
+        git_controllers(context, around.data_dir, around.fence) as git,
+        Background() as jobs,
+        aiohttp.ClientSession() as session,
+    ):
+        runs = AnalysisRunController(context, session, jobs, _allowed(around.metric_addresses))
+        yield Controllers(
+            (RolloutController(context), ServiceController(context), runs, git.repositories, git.applications),
+            git.webhook,
+        )
 
-    async def no_webhook(path: str, headers: dict[str, str], body: bytes) -> int:
-        del path, headers, body
-        return 404
 
-    yield Controllers((RolloutController(context), ServiceController(context)), no_webhook)
+def _allowed(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether an address may be queried: its host matches a pattern, or there are no patterns."""
+
+    def allowed(address: str) -> bool:
+        host = urlsplit(address).hostname or ""
+        return not patterns or any(fnmatchcase(host, pattern) for pattern in patterns)
+
+    return allowed

@@ -25,9 +25,15 @@ def slim(obj: Json) -> Json:
 
 
 class Cache:
-    """Objects of one kind."""
+    """Objects of one kind.
 
-    def __init__(self) -> None:
+    Args:
+        changed: told of every object that was taken in, by a watch or by an answer to a write of ours: the watch's own
+            event of that write comes later, is no news any more, and wakes nobody.
+    """
+
+    def __init__(self, changed: Callable[[Json], None] = lambda _: None) -> None:
+        self._changed = changed
         self._objects: dict[Key, Json] = {}
         self._by_owner: dict[str, set[Key]] = defaultdict(set)
         self._gone: dict[str, int] = {}
@@ -47,6 +53,7 @@ class Cache:
         self._objects[key] = slim(obj)
         for owner in metadata.get("ownerReferences") or []:
             self._by_owner[owner["uid"]].add(key)
+        self._changed(self._objects[key])
         return True
 
     def drop(self, obj: Json) -> bool:

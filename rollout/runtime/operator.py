@@ -66,7 +66,9 @@ class Operator:
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
-        self.caches: dict[Resource, Cache] = {resource: Cache() for resource in (*REQUIRED, *OPTIONAL)}
+        self.caches: dict[Resource, Cache] = {
+            resource: Cache(partial(self._changed, resource)) for resource in (*REQUIRED, *OPTIONAL)
+        }
         self.references = References()
         self.queue: WorkQueue[Work] = WorkQueue()
         self.ports: dict[str, int] = {}
@@ -85,7 +87,7 @@ class Operator:
             self._elector = self._make_elector()
             fenced = KubeClient(self._connection, self._elector.fence, self.metrics.observe_request)
             self._recorder = EventRecorder(fenced, self.metrics)
-            around = Surroundings(self.settings.data_dir, self.settings.metric_addresses)
+            around = Surroundings(self.settings.data_dir, self._elector.fence, self.settings.metric_addresses)
             context = Context(fenced, self.caches, now, self._recorder, self._enqueue)
             async with controllers(context, around) as found:
                 self._controllers = {controller.resource: controller for controller in found.controllers}
@@ -192,11 +194,12 @@ class Operator:
             self._take(resource, obj)
 
     def _take(self, resource: Resource, obj: Json) -> None:
-        obj = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
-        if self.caches[resource].put(obj):
-            if resource is ROLLOUTS:
-                self.references.put(obj)
-            self._ask(resource, obj)
+        self.caches[resource].put({"apiVersion": resource.api_version, "kind": resource.kind, **obj})
+
+    def _changed(self, resource: Resource, obj: Json) -> None:
+        if resource is ROLLOUTS:
+            self.references.put(obj)
+        self._ask(resource, obj)
 
     def _forget(self, resource: Resource, obj: Json) -> None:
         self.caches[resource].drop(obj)

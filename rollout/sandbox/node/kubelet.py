@@ -97,6 +97,9 @@ class PodWorker:
 
     async def run(self) -> None:
         """Run the container until the pod is deleted, then see it off."""
+        if self.deleted.is_set():
+            await self._see_off()
+            return
         running = asyncio.ensure_future(self._run_container())
         deletion = asyncio.ensure_future(self.deleted.wait())
         try:
@@ -255,7 +258,7 @@ class Kubelet:
         if worker is not None:
             if "deletionTimestamp" in pod["metadata"]:
                 worker.deleted.set()
-        elif pod["spec"].get("nodeName") == NODE and "deletionTimestamp" not in pod["metadata"]:
+        elif pod["spec"].get("nodeName") == NODE:
             self._begin(pod)
 
     def gone(self, pod: Json) -> None:
@@ -273,6 +276,8 @@ class Kubelet:
             return
         address = self._addresses.take()
         worker = PodWorker(self._client, self._session, self._images, self._logs, pod, address)
+        if "deletionTimestamp" in pod["metadata"]:
+            worker.deleted.set()  # Deleted while no node ran: nothing is left of it but the object.
         self._workers[pod["metadata"]["uid"]] = worker
         self._tasks.create_task(self._attend(pod["metadata"]["uid"], worker))
 

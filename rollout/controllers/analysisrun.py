@@ -1,0 +1,217 @@
+"""The AnalysisRun's turns: decide what is due, measure in jobs beside the turns, publish what a user sees."""
+
+import base64
+import contextlib
+import gzip
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from analysis.arguments import secret_of
+from analysis.durations import parse_time
+from analysis.evidence.guards import PodSeen
+from analysis.judgement import Judgement
+from analysis.measure import Look, RunMeasurer
+from analysis.providers.prometheus import PrometheusProvider
+from analysis.run import decide, expires_at
+from analysis.run_spec import WEIGHTS_ANNOTATION, AnalysisRunSpec, AnalysisRunStatus
+from analysis.weights import parse_weights
+from analysis.world import LookDue, MeasurementDue, MetricMeasured, RunWorld
+from rollout.api.analysis import AnalysisRun
+from rollout.api.keys import HASH_LABEL
+from rollout.controllers.background import Background
+from rollout.controllers.context import Context, publish
+from rollout.domain.decision import Event, earliest
+from rollout.errors import Conflict, InvalidSpec
+from rollout.execute import owner_reference
+from rollout.kube.cache import Key
+from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, PODS, SECRETS
+
+Json = dict[str, Any]
+
+MEASURED_KEPT = 200
+PODS_REMEMBERED = 1000
+RECORD_BYTES_MAX = 700_000
+
+
+@dataclass
+class _Memory:
+    """What is known of a run beside its object; lost at a restart, and measured again then."""
+
+    measurer: RunMeasurer | None = None
+    judgement: Judgement | None = None
+    measured: deque[MetricMeasured] = field(default_factory=lambda: deque(maxlen=MEASURED_KEPT))
+    in_flight: set[str] = field(default_factory=set)
+    looking: bool = False
+    pods: dict[str, PodSeen] = field(default_factory=dict)
+    recorded: bool = False
+
+
+class AnalysisRunController:
+    """One turn of an AnalysisRun; measurements are jobs, so that no query stands in the way of a verdict."""
+
+    resource = ANALYSIS_RUNS
+
+    def __init__(
+        self,
+        context: Context,
+        session: aiohttp.ClientSession,
+        jobs: Background,
+        allowed: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._context, self._jobs = context, jobs
+        self._provider = PrometheusProvider(session, allowed)
+        self._memories: dict[str, _Memory] = {}
+        self._uids: dict[Key, str] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Take one turn; returns when to look again."""
+        live = self._context.caches[ANALYSIS_RUNS].get(key)
+        if live is None:
+            self._memories.pop(self._uids.pop(key, ""), None)
+            return None
+        run = msgspec.convert(live, AnalysisRun)
+        if run.status.phase.completed:
+            return await self._finished(key, live, run)
+        memory = self._memory(key, live)
+        world = RunWorld(
+            run.spec,
+            run.status,
+            tuple(memory.measured),
+            memory.judgement,
+            frozenset(memory.in_flight),
+            looking=memory.looking,
+        )
+        decision = decide(world, self._context.now())
+        await self._record(live, memory, decision.status)
+        events = tuple(Event("Warning" if e.warning else "Normal", e.reason, e.message) for e in decision.events)
+        await publish(self._context, ANALYSIS_RUNS, live, decision.status, events)
+        for due in decision.due:
+            self._start(key, decision.status, due)
+        return decision.wake_at
+
+    async def _finished(self, key: Key, live: Json, run: AnalysisRun) -> float | None:
+        self._memories.pop(live["metadata"]["uid"], None)
+        at = expires_at(run.spec, run.status)
+        if at is not None and self._context.now() >= at:
+            await self._context.client.delete(ANALYSIS_RUNS, key[0], key[1], uid=live["metadata"]["uid"])
+            return None
+        return at
+
+    def _memory(self, key: Key, live: Json) -> _Memory:
+        uid = live["metadata"]["uid"]
+        self._uids[key] = uid
+        return self._memories.setdefault(uid, _Memory())
+
+    def _start(self, key: Key, status: AnalysisRunStatus, due: MeasurementDue | LookDue) -> None:
+        """Start a measurement as a job; its result asks for the next turn."""
+        live = self._context.caches[ANALYSIS_RUNS].get(key)
+        if live is None:
+            return
+        memory = self._memory(key, live)
+        name = "look" if isinstance(due, LookDue) else f"measure {due.metric}"
+
+        async def work() -> None:
+            try:
+                measurer = await self._measurer(memory, live, status)
+                if isinstance(due, LookDue):
+                    memory.judgement = await measurer.look(self._look(key, live, memory))
+                else:
+                    memory.measured.append(await measurer.measure(due.metric, self._context.now))
+            finally:
+                memory.in_flight.discard(due.metric if isinstance(due, MeasurementDue) else "")
+                memory.looking = memory.looking and not isinstance(due, LookDue)
+                self._context.enqueue(ANALYSIS_RUNS, key)
+
+        if self._jobs.start(f"AnalysisRun {live['metadata']['uid']} {name}", work):
+            if isinstance(due, LookDue):
+                memory.looking = True
+            else:
+                memory.in_flight.add(due.metric)
+
+    async def _measurer(self, memory: _Memory, live: Json, status: AnalysisRunStatus) -> RunMeasurer:
+        if memory.measurer is None:
+            spec = msgspec.convert(live["spec"], AnalysisRunSpec)
+            secrets = await self._secrets(live["metadata"]["namespace"], spec)
+            began = parse_time(status.started_at) if status.started_at else self._context.now()
+            memory.measurer = RunMeasurer(spec, live["metadata"]["namespace"], began, self._provider, secrets)
+        return memory.measurer
+
+    async def _secrets(self, namespace: str, spec: AnalysisRunSpec) -> dict[str, str]:
+        """Values of arguments from Secrets of the same namespace; they stay in memory."""
+        values: dict[str, str] = {}
+        for arg in spec.args:
+            reference = secret_of(arg)
+            if reference is None:
+                continue
+            secret = await self._context.client.get(SECRETS, namespace, reference.name)
+            text = ((secret or {}).get("data") or {}).get(reference.key)
+            if text is None:
+                field = f'spec.args["{arg.name}"].valueFrom.secretKeyRef'
+                raise InvalidSpec(field, f'Secret "{reference.name}" has no key "{reference.key}"', "create it")
+            values[arg.name] = base64.b64decode(text).decode()
+        return values
+
+    def _look(self, key: Key, live: Json, memory: _Memory) -> Look:
+        now_live = self._context.caches[ANALYSIS_RUNS].get(key) or live
+        annotation = (now_live["metadata"].get("annotations") or {}).get(WEIGHTS_ANNOTATION)
+        self._see_pods(live, memory)
+        weights = parse_weights(annotation) if annotation else None
+        return Look(self._context.now(), weights, tuple(memory.pods.values()))
+
+    def _see_pods(self, live: Json, memory: _Memory) -> None:
+        """Remember pods of both arms, the dead ones too: what they did counts."""
+        arms = ((live["spec"].get("comparison") or {}).get("arms")) or {}
+        hashes = {(arm or {}).get("podTemplateHash") for arm in arms.values()} - {None, ""}
+        for pod in self._context.caches[PODS].all(live["metadata"]["namespace"]):
+            if (pod["metadata"].get("labels") or {}).get(HASH_LABEL) in hashes:
+                memory.pods[pod["metadata"]["name"]] = pod_seen(pod)
+        while len(memory.pods) > PODS_REMEMBERED:
+            memory.pods.pop(next(iter(memory.pods)))
+
+    async def _record(self, live: Json, memory: _Memory, status: AnalysisRunStatus) -> None:
+        """Keep the replayable record of a verdict beside its run, before the verdict is told."""
+        record = memory.measurer.record if memory.measurer else None
+        if record is None or memory.recorded or not status.phase.completed:
+            return
+        packed = base64.b64encode(gzip.compress(record, mtime=0)).decode()
+        if len(packed) > RECORD_BYTES_MAX:
+            return
+        metadata = live["metadata"]
+        owner = {**owner_reference(live), "apiVersion": live["apiVersion"], "kind": ANALYSIS_RUNS.kind}
+        obj: Json = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": f"{metadata['name']}-record",
+                "namespace": metadata["namespace"],
+                "labels": {"coalmine.dev/record": "analysis"},
+                "ownerReferences": [owner],
+            },
+            "binaryData": {"record.json.gz": packed},
+        }
+        with contextlib.suppress(Conflict):  # A turn before this one has kept it already.
+            await self._context.client.create(CONFIG_MAPS, obj)
+        memory.recorded = True
+
+
+def pod_seen(pod: Json) -> PodSeen:
+    """What the guards and the warm-up mask read of a pod."""
+    status = pod.get("status") or {}
+    conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
+    containers = status.get("containerStatuses") or []
+    started = [((c.get("state") or {}).get("running") or {}).get("startedAt") for c in containers]
+    times = [parse_time(text) for text in started if text]
+    first = earliest(*times)
+    if first is None and status.get("startTime"):
+        first = parse_time(status["startTime"])
+    return PodSeen(
+        pod["metadata"]["name"],
+        first,
+        restarts=sum(int(c.get("restartCount", 0)) for c in containers),
+        ready=conditions.get("Ready") == "True",
+    )
