@@ -1,12 +1,11 @@
 """The shell of one AnalysisRun: fetches what is new, measures, and judges. It decides nothing and retries once."""
 
 import asyncio
-import re
+import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
-
-import msgspec
 
 from analysis.arguments import fill_metric, fill_selector, run_values
 from analysis.condition import Value, assess
@@ -16,6 +15,7 @@ from analysis.evidence.noise import Noise, prior_noise
 from analysis.judge import RunData, judge
 from analysis.judgement import Judgement, WeightChange
 from analysis.names import first_match
+from analysis.patterns import compiled
 from analysis.providers.base import SeriesProvider
 from analysis.record import RecordError, digest, encode
 from analysis.rules import CountsRule, RunRules, counts_rule, run_rules
@@ -32,6 +32,7 @@ from analysis.world import MetricMeasured
 _OVERLAP_SECONDS_MIN = 60.0
 MAX_PARALLEL_QUERIES = 4
 _VALUE_SHOWN = 1024
+_POD_NAME_MAX = 253
 
 Answer = TypeVar("Answer")
 
@@ -91,7 +92,7 @@ class RunMeasurer:
         filled = (fill_metric(metric, values, f"spec.metrics[{i}]") for i, metric in enumerate(spec.metrics))
         self._metrics = {metric.name: metric for metric in filled}
         self._started_at, self._provider = started_at, provider
-        self._arms = (spec.comparison or RunComparison()).arms
+        self._arms = _checked((spec.comparison or RunComparison()).arms)
         self._rules = _rules(spec, self._metrics)
         self._noises = {
             rule.name: (noises or {}).get(rule.name) or prior_noise(rule.interval_seconds) for rule in self._rules.rules
@@ -196,7 +197,7 @@ class RunMeasurer:
         return increases(seen.weights, seen.now), changes[-1].at if has_traffic else seen.now
 
     def _pods(self, seen: Look, arm: Arm) -> list[PodSeen]:
-        return [pod for pod in seen.pods if arm.pods and re.fullmatch(arm.pods, pod.name)]
+        return [pod for pod in seen.pods if arm.pods and compiled(arm.pods).fullmatch(pod.name)]
 
     def _metric_data(self, rule: CountsRule, watch: Watch, problems: tuple[str, ...]) -> MetricData:
         watched = {key: w.store.series() for key, w in self._watched[rule.name].items()}
@@ -208,6 +209,15 @@ class RunMeasurer:
             for side, arm in (("canary", self._arms.canary), ("stable", self._arms.stable))
         ]
         return metric_data(rule, sides[0], sides[1], watch, problems)
+
+
+def _checked(arms: Arms) -> Arms:
+    for side, arm in (("canary", arms.canary), ("stable", arms.stable)):
+        try:
+            compiled(arm.pods)
+        except ValueError as error:
+            raise InvalidSpec(f"spec.comparison.arms.{side}.pods", str(error)) from error
+    return arms
 
 
 def _rules(spec: AnalysisRunSpec, metrics: Mapping[str, Metric]) -> RunRules:
@@ -250,8 +260,10 @@ def _of_arm(
     if (role, side) in watched:
         return watched[role, side]
     both = watched.get((role, "both"), ())
-    return tuple(one for one in both if re.fullmatch(arm.pods, one.label(pod_label)))
+    belongs = compiled(arm.pods).fullmatch
+    return tuple(one for one in both if belongs(one.label(pod_label)[:_POD_NAME_MAX]))
 
 
 def _shown(value: Value) -> str:
-    return msgspec.json.encode(value).decode()[:_VALUE_SHOWN]
+    text = "NaN" if isinstance(value, float) and math.isnan(value) else json.dumps(value)
+    return text[:_VALUE_SHOWN]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.comparison_spec import ArmsSelection, Comparison, CountsComparison
-from analysis.errors import MeasurementError
+from analysis.errors import InvalidSpec, MeasurementError
 from analysis.evidence.guards import PodSeen
 from analysis.explain import describe
 from analysis.judgement import DataState, Judgement, WeightChange
@@ -272,6 +272,12 @@ def test_an_ordinary_metric_is_measured_and_assessed() -> None:
     assert both[0] is AnalysisPhase.INCONCLUSIVE
     assert asyncio.run(measured(success_condition="result[3] > 1"))[0] is AnalysisPhase.ERROR
     assert asyncio.run(measured(success_condition="result[0]"))[2] == "expected bool, but got float"
+
+
+def test_a_pod_pattern_that_could_stall_the_operator_is_refused() -> None:
+    arms = Arms(canary=Arm(pods="(a+)+"), stable=Arm(pods="b"))
+    with pytest.raises(InvalidSpec, match="arms.canary.pods"):
+        RunMeasurer(spec(arms=arms), "shop", START, ReplayProvider({}))
 
 
 def test_the_words_fit_every_verdict() -> None:
