@@ -276,7 +276,7 @@ def test_an_ordinary_metric_is_measured_and_assessed() -> None:
 
 def test_a_pod_pattern_that_could_stall_the_operator_is_refused() -> None:
     arms = Arms(canary=Arm(pods="(a+)+"), stable=Arm(pods="b"))
-    with pytest.raises(InvalidSpec, match="arms.canary.pods"):
+    with pytest.raises(InvalidSpec, match=r"arms\.canary\.pods"):
         RunMeasurer(spec(arms=arms), "shop", START, ReplayProvider({}))
 
 
