@@ -40,9 +40,7 @@ class GitBackend:
         hooks.mkdir(exist_ok=True)
         hook = hooks / "pre-receive"
         exempt = f'[ "$REMOTE_USER" = {shlex.quote(except_for)} ] && exit 0\n' if except_for else ""
-        hook.write_text(
-            f"#!/bin/sh\n{exempt}cat >/dev/null\nprintf '%s\\n' {shlex.quote(words)} >&2\nexit 1\n"
-        )
+        hook.write_text(f"#!/bin/sh\n{exempt}cat >/dev/null\nprintf '%s\\n' {shlex.quote(words)} >&2\nexit 1\n")
         hook.chmod(0o755)
 
     def remove_hook(self, name: str) -> None:

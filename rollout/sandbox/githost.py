@@ -99,9 +99,7 @@ class GitHost:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         account = self._authenticate(request.headers)
         if self._accounts and account is None:
-            return web.Response(
-                status=401, headers={"WWW-Authenticate": 'Basic realm="git"'}, text="who are you?\n"
-            )
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="git"'}, text="who are you?\n")
         writes = _is_write(request)
         if writes and account is not None and not account.write:
             return web.Response(status=403, text=f"{account.username} may only read\n")
@@ -153,9 +151,7 @@ def main() -> None:
     options = parser.parse_args()
     lines = options.accounts.read_text().split() if options.accounts else []
     fields = (line.split(":", 2) for line in lines)
-    accounts = [
-        Account(name, password, token=password, write=right == "rw") for name, password, right in fields
-    ]
+    accounts = [Account(name, password, token=password, write=right == "rw") for name, password, right in fields]
     asyncio.run(_serve_forever(options.root, options.port, accounts))
 
 

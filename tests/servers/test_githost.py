@@ -58,9 +58,7 @@ def signing_key() -> SigningKey:
     import base64
 
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    return signing_key_from_secret(
-        {"identity": base64.b64encode(pem).decode()}, "spec.write.signing.secretRef"
-    )
+    return signing_key_from_secret({"identity": base64.b64encode(pem).decode()}, "spec.write.signing.secretRef")
 
 
 def test_fetch_reads_what_was_pushed(tmp_path: Path) -> None:
@@ -242,9 +240,7 @@ def test_two_clones_write_the_same_signed_commit(tmp_path: Path) -> None:
         for name in ("first", "second"):
             mirror = Mirror(tmp_path / f"{name}.git")
             mirror.fetch(bench.remote(), "refs/heads/main")
-            ids.add(
-                write_commit(mirror, mirror.tree_of(head), head, "ours\n\nRollout-Revert-Id: 1\n", WHEN, key)
-            )
+            ids.add(write_commit(mirror, mirror.tree_of(head), head, "ours\n\nRollout-Revert-Id: 1\n", WHEN, key))
         assert len(ids) == 1
         commit = ids.pop()
         assert is_signed_by(mirror, commit, key.allowed_signers(WHEN.email))
@@ -257,9 +253,7 @@ def test_two_clones_write_the_same_signed_commit(tmp_path: Path) -> None:
 def test_trailers_are_read_back(tmp_path: Path) -> None:
     def story(bench: Bench) -> None:
         first = bench.work.commit("one", {"x": "1"})
-        bench.work.commit(
-            "two\n\nbody\n\nRollout-Revert-Id: abc\nRollout-Failed-Digest: sha256:bb", {"x": "2"}
-        )
+        bench.work.commit("two\n\nbody\n\nRollout-Revert-Id: abc\nRollout-Failed-Digest: sha256:bb", {"x": "2"})
         head = bench.fetch()
         entries = bench.mirror.log(head, after=first)
         assert [entry.values("Rollout-Revert-Id") for entry in entries] == [("abc",)]
