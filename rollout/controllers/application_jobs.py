@@ -7,7 +7,7 @@ import msgspec
 
 from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository
-from rollout.controllers.application_world import essences, job_name, shared_paths
+from rollout.controllers.application_world import asked_refresh, essences, job_name, shared_paths
 from rollout.controllers.context import Context
 from rollout.controllers.gitjobs import remote_of, render_job, renderer, revert_job
 from rollout.controllers.workshop import GitWorkshop, read_secret
@@ -50,7 +50,8 @@ class ApplicationJobs:
 
     def start_apply(self, key: Key, application: Application, rendered: Rendered, *, check_only: bool) -> None:
         """Bring the cluster in line; what changes from now on asks for another pass."""
-        self._workshop.memory(key).essences = essences(self._context, application)
+        memory = self._workshop.memory(key)
+        memory.essences, memory.refresh = essences(self._context, application), asked_refresh(application)
         self._start(key, "apply", lambda: self._apply(key, rendered, check_only=check_only))
 
     def start_prune(self, key: Key, application: Application, commit: str, objects: Iterable[ObjectId]) -> None:

@@ -10,7 +10,7 @@ from rollout.api.validate_git import validate_application, validate_git_reposito
 from rollout.controllers.context import Context
 from rollout.controllers.recent import reverts_last_hour
 from rollout.controllers.rollout_view import rollout_view
-from rollout.controllers.workshop import Fetched, GitWorkshop, Memory
+from rollout.controllers.workshop import REFRESH, Fetched, GitWorkshop, Memory
 from rollout.domain.sync.digest import digest
 from rollout.domain.sync.objects import ObjectId, Rendered, RenderedObject
 from rollout.domain.sync.references import config_references
@@ -48,7 +48,7 @@ def observe_application(
         pruned=memory.pruned,
         outcomes=tuple(sorted(memory.outcomes.items(), key=lambda item: item[0])),
         running=_running(workshop, application, key),
-        touched=memory.essences != essences(context, application),
+        touched=asked_refresh(application) != memory.refresh or memory.essences != essences(context, application),
         in_use=_in_use(context, application),
         shared_paths=shared_paths(workshop, key),
     )
@@ -117,6 +117,11 @@ def _in_use(context: Context, application: Application) -> frozenset[ObjectId]:
         for replica_set in context.caches[REPLICA_SETS].all(namespace)
         for kind, where, name in config_references(replica_set, namespace)
     )
+
+
+def asked_refresh(application: Application) -> str:
+    """The annotation by which a person asks for a full check now; any new value will do."""
+    return application.metadata.annotations.get(REFRESH, "")
 
 
 def essences(context: Context, application: Application) -> dict[ObjectId, str]:

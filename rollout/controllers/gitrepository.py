@@ -7,7 +7,7 @@ from rollout.api.validate_git import validate_git_repository
 from rollout.controllers.context import Context, publish
 from rollout.controllers.gitjobs import RepositoryState, fetch_job
 from rollout.controllers.recent import reverts_last_hour
-from rollout.controllers.workshop import Fetched, GitWorkshop, read_secret
+from rollout.controllers.workshop import REFRESH, Fetched, GitWorkshop, read_secret
 from rollout.domain.sync.repository import RepositoryWorld, decide_repository
 from rollout.errors import CoalmineError, InvalidSpec
 from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret, decode_secret
@@ -56,7 +56,7 @@ class GitRepositoryController:
             transient=state.transient,
             tried_at=fetched.at,
             tried_generation=fetched.generation,
-            hinted=key in self._workshop.hints,
+            hinted=key in self._workshop.hints or _asked(repository) != fetched.refresh,
             fetching=self._workshop.background.is_running(f"fetch {key[0]}/{key[1]}"),
             webhook_path=fetched.webhook_path,
             write_problem=fetched.write_problem,
@@ -77,7 +77,7 @@ class GitRepositoryController:
         except CoalmineError as error:
             state = RepositoryState(state.commit, state.label, str(error), type(error).__name__, True, state.trailers)
         now, generation = self._context.now(), repository.metadata.generation
-        self._workshop.remember_fetch(key, Fetched(state, now, generation, path, token, problem))
+        self._workshop.remember_fetch(key, Fetched(state, now, generation, path, token, problem, _asked(repository)))
         self._context.enqueue(GIT_REPOSITORIES, key)
         if (state.commit, state.error) != (before.state.commit, before.state.error):
             self._tell_applications(key)
@@ -120,3 +120,8 @@ class GitRepositoryController:
         except InvalidSpec as error:
             return str(error)
         return ""
+
+
+def _asked(repository: GitRepository) -> str:
+    """The annotation by which a person asks for a look at the host now; any new value will do."""
+    return repository.metadata.annotations.get(REFRESH, "")

@@ -20,6 +20,8 @@ from rollout.kube.resources import SECRETS
 from rollout.ports import KubeApi
 from rollout.render.render import Scopes
 
+REFRESH = "coalmine.dev/refresh"
+
 _HTTP_STATUS = {
     Delivery.ACCEPTED: 202,
     Delivery.TOO_LARGE: 413,
@@ -39,6 +41,8 @@ class Fetched:
     webhook_path: str = ""
     webhook_token: str = field(default="", repr=False)
     write_problem: str = ""
+    refresh: str = ""
+    """Value of the annotation `coalmine.dev/refresh` that was answered."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,8 @@ class Memory:
     outcomes: dict[str, RevertOutcome] = field(default_factory=dict)
     essences: dict[ObjectId, str] = field(default_factory=dict)
     """Digests of its live objects as they were when the last pass began."""
+    refresh: str = ""
+    """Value of the annotation `coalmine.dev/refresh` that was answered."""
 
 
 class GitWorkshop:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rollout.api.keys import MANAGED_BY
 from rollout.kube.cache import Cache, Key, key_of
+from rollout.kube.inventory import owner_of
 from rollout.kube.resources import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
@@ -95,12 +96,19 @@ def work_for(caches: dict[Resource, Cache], references: References, resource: Re
     if resource is PODS:
         return _pod(caches, obj, key[0])
     if resource is SERVICES:
-        return [(ROLLOUTS, user) for user in references.users(resource, key)] + _managed(obj, key)
+        users = [(ROLLOUTS, user) for user in references.users(resource, key)]
+        return users + _managed(obj, key) + _declared_by(obj)
     if resource in {HTTP_ROUTES, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES}:
-        return [(ROLLOUTS, user) for user in references.users(resource, key)]
+        return [(ROLLOUTS, user) for user in references.users(resource, key)] + _declared_by(obj)
     if resource is GIT_REPOSITORIES:
         return [(GIT_REPOSITORIES, key), *_applications(caches, key[0])]
     return [(resource, key)]
+
+
+def _declared_by(obj: Json) -> list[Work]:
+    """The Application that applied the object: somebody may have changed what Git declares."""
+    namespace, slash, name = owner_of(obj).partition("/")
+    return [(APPLICATIONS, (namespace, name))] if slash else []
 
 
 def _owner(obj: Json, namespace: str) -> list[Work]:
