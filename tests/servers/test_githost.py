@@ -1,6 +1,9 @@
 """Mirror, writer and signing against real smart HTTP: `git http-backend` behind the sandbox's Git host."""
 
 import asyncio
+import base64
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -55,8 +58,6 @@ def on_host(tmp_path: Path, story: Callable[[Bench], T]) -> T:
 
 
 def signing_key() -> SigningKey:
-    import base64
-
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     return signing_key_from_secret({"identity": base64.b64encode(pem).decode()}, "spec.write.signing.secretRef")
 
@@ -288,3 +289,22 @@ def test_a_push_is_announced_with_a_signature(tmp_path: Path) -> None:
         assert verify(body, headers, "other", 0) is Delivery.WRONG_SIGNATURE
 
     asyncio.run(run())
+
+
+def test_the_host_runs_as_a_program_of_its_own(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts"
+    accounts.write_text("ann:pw:rw\nbob:pw:ro\n")
+    bare = GitHost(tmp_path / "srv").create("shop")
+    command = [sys.executable, "-m", "rollout.sandbox.githost", str(tmp_path / "srv"), "--accounts", str(accounts)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = f"{process.stdout.readline().strip()}/shop.git"
+            work = Work(bare, tmp_path / "work")
+            work.git("remote", "set-url", "origin", url.replace("//", "//ann:pw@"))
+            head = work.commit("one", {"x": "1"})
+            mirror = Mirror.of(tmp_path / "mirrors", url)
+            assert mirror.ls_remote(Remote(url, Credentials("bob", "pw")), "refs/heads/main") == head
+        finally:
+            process.terminate()
+            process.wait(20)
