@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from rollout import __version__
-from rollout.cli import run
+from rollout.cli import run, sandbox
 from rollout.errors import CoalmineError
 
 USAGE = 3
@@ -25,10 +25,11 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--kubeconfig", help="default: $KUBECONFIG, then ~/.kube/config")
     root.add_argument("--context", help="context of the kubeconfig")
-    commands: argparse._SubParsersAction[argparse.ArgumentParser] = root.add_subparsers(  # type: ignore[assignment]
+    commands: argparse._SubParsersAction[argparse.ArgumentParser] = root.add_subparsers(
         metavar="COMMAND", required=True, parser_class=_Parser
     )
     run.add(commands)
+    sandbox.add(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(handler=_version)
     return root

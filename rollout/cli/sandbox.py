@@ -1,0 +1,157 @@
+"""`coalmine sandbox demo | up | down | status`: the whole loop on a laptop, no cluster needed."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+UP_SECONDS_MAX = 120
+DOWN_SECONDS_MAX = 60
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verbs."""
+    parser = commands.add_parser("sandbox", help="the whole loop on this machine, without a cluster")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    demo = verbs.add_parser(
+        "demo",
+        help="watch a good and a bad release, and the revert in Git",
+        epilog="example: coalmine sandbox demo --report report.html",
+    )
+    demo.add_argument("--data", type=Path, help="folder to keep; default: a new temporary one")
+    demo.add_argument("--report", type=Path, help="where the report goes; default: report.html in the folder")
+    demo.set_defaults(handler=run_demo)
+    up = verbs.add_parser("up", help="start a sandbox in a folder", epilog="example: coalmine sandbox up --data ~/box")
+    up.add_argument("--foreground", action="store_true", help="stay until Ctrl-C instead of leaving it running")
+    down = verbs.add_parser("down", help="end it; its data stay in the folder")
+    status = verbs.add_parser("status", help="what runs, and where")
+    for verb, handler in ((up, run_up), (down, run_down), (status, run_status)):
+        verb.add_argument("--data", type=Path, default=Path(".sandbox"), help="its folder; default: .sandbox")
+        verb.set_defaults(handler=handler)
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """Play the demo; 0 where all three releases ended as they had to."""
+    folder = arguments.data or Path(tempfile.mkdtemp(prefix="coalmine-demo-"))
+    report = arguments.report or folder / "report.html"
+    return asyncio.run(_until_signal(_demo(folder, report)))
+
+
+async def _demo(folder: Path, report: Path) -> int:
+    from rollout.sandbox.box import Sandbox
+    from rollout.sandbox.demo.report import write_report
+    from rollout.sandbox.demo.scenario import Scenario
+    from rollout.sandbox.demo.view import make_view, summary
+
+    with make_view() as view:
+        view.tell(f"Starting a sandbox in {folder}")
+        async with Sandbox(folder) as box:
+            scenario = Scenario(box, view.tell, view.show)
+            story = await scenario.play()
+    write_report(story, report)
+    print(f"\n{summary(story)}\n\nGit log:")
+    print("\n".join(f"  {line}" for line in story.log))
+    print(f"\nReport: {report}")
+    return 0 if story.outcomes and all(outcome.as_told for outcome in story.outcomes) else 1
+
+
+async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
+    """Run until it ends, or a signal ends it; children end in either case."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 130
+
+
+def run_up(arguments: argparse.Namespace) -> int:
+    """Start a sandbox, and tell how to use it."""
+    if arguments.foreground:
+        return asyncio.run(_until_signal(_stay(arguments.data)))
+    from rollout.sandbox.box import running_pid
+
+    folder = arguments.data.absolute()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if running_pid(folder) is not None:
+        print(f"a sandbox runs in {folder} already")
+        return 0
+    (folder / "ready.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "rollout.cli.main", "sandbox", "up", "--foreground", "--data", str(folder)]
+    with (folder / "up.log").open("ab") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    print(f"starting a sandbox in {folder} ...", flush=True)
+    deadline = time.monotonic() + UP_SECONDS_MAX
+    while not (folder / "ready.json").exists():
+        if child.poll() is not None or time.monotonic() > deadline:
+            print((folder / "up.log").read_text()[-2000:], file=sys.stderr)
+            return 1
+        _nap()
+    return run_status(arguments)
+
+
+async def _stay(folder: Path) -> int:
+    from rollout.sandbox.box import Sandbox
+
+    async with Sandbox(folder) as box:
+        facts = {"kubeconfig": str(box.kubeconfig), "git": box.git_url, "prometheus": box.prometheus_url}
+        facts |= {"gateway": box.gateway_url, "images": str(box.images)}
+        (box.folder / "ready.json").write_text(json.dumps(facts, indent=1))
+        print(_told(facts), flush=True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            (box.folder / "ready.json").unlink(missing_ok=True)
+    return 0
+
+
+def _told(facts: dict[str, str]) -> str:
+    lines = [f"{name:11} {value}" for name, value in facts.items()]
+    return "\n".join([*lines, "", f"try: kubectl --kubeconfig {facts['kubeconfig']} get rollouts -A"])
+
+
+def run_down(arguments: argparse.Namespace) -> int:
+    """End a sandbox."""
+    from rollout.sandbox.box import running_pid
+
+    folder = arguments.data.absolute()
+    pid = running_pid(folder)
+    if pid is None:
+        print(f"no sandbox runs in {folder}")
+        return 0
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + DOWN_SECONDS_MAX
+    while running_pid(folder) is not None:
+        if time.monotonic() > deadline:
+            print(f"process {pid} does not end; its logs are in {folder}/logs", file=sys.stderr)
+            return 1
+        _nap()
+    print("ended; the data stay in the folder")
+    return 0
+
+
+def run_status(arguments: argparse.Namespace) -> int:
+    """Say what runs, and where."""
+    from rollout.sandbox.box import running_pid
+
+    folder = arguments.data.absolute()
+    ready = folder / "ready.json"
+    if running_pid(folder) is None or not ready.exists():
+        print(f"no sandbox runs in {folder}; start one with `coalmine sandbox up --data {folder}`")
+        return 1
+    print(_told(json.loads(ready.read_text())))
+    return 0
+
+
+def _nap() -> None:
+    """Wait a moment for another process; this process has nothing else to do."""
+    time.sleep(0.1)  # noqa: TID251  no loop runs here that could be blocked
