@@ -255,7 +255,8 @@ class Scenario:
         async def holds() -> bool:
             sets = await self.client.list(REPLICA_SETS, NAMESPACE)
             wanted = [rs for rs in sets if rs["spec"]["template"]["spec"]["containers"][0]["image"] == image]
-            return sum((rs.get("status") or {}).get("availableReplicas", 0) for rs in wanted) >= manifests.REPLICAS
+            available = sum(int((rs.get("status") or {}).get("availableReplicas", 0)) for rs in wanted)
+            return available >= manifests.REPLICAS
 
         await self._until(f"all pods run {image}", RELEASE_SECONDS_MAX, holds)
 

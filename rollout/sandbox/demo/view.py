@@ -57,11 +57,11 @@ class LiveView:
         self._live = Live(self._picture(), console=Console(), refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        self._live.__enter__()
+        self._live.start()
         return self
 
-    def __exit__(self, *problem: object) -> None:
-        self._live.__exit__(*problem)
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
 
     def tell(self, text: str) -> None:
         """Say what happens."""

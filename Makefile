@@ -1,0 +1,34 @@
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -q
+
+.PHONY: help setup demo test lint unit servers stories bench crds clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.done ## make the virtual environment, from uv.lock
+
+.venv/.done: pyproject.toml uv.lock
+	test -x $(PY) || python3 -m venv .venv
+	$(PY) -m pip install --quiet "uv>=0.5"
+	VIRTUAL_ENV="$(CURDIR)/.venv" $(PY) -m uv sync --quiet --frozen --all-extras --inexact --active
+	touch $@
+
+demo: setup ## watch a good and a bad release, and the revert in Git
+	$(PY) -m rollout.cli.main sandbox demo
+test: lint unit servers stories ## everything that CI runs
+lint: setup ## style, types, import contracts
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+unit: setup ## the pure core and small parts, with the branch coverage of the core
+	$(PY) -m coverage run -m pytest -q tests/unit tests/golden tests/properties && $(PY) -m coverage report
+servers: setup ## real servers: API, Git, gateway, metrics, command line
+	$(PYTEST) tests/servers tests/conformance
+stories: setup ## the whole loop, with real processes, clients and Git
+	$(PYTEST) tests/stories
+bench: setup ## figures of this machine (tests/benchmarks)
+	$(PY) -m tests.benchmarks
+crds: setup ## generate crds/ from rollout/api
+	$(PY) -m rollout.api.crds crds
+clean: ## remove what was made here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build
