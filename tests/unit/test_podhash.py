@@ -26,11 +26,9 @@ def test_the_older_form_equals_gos_own(case: dict) -> None:
 
 
 def test_the_older_form_lacks_fields_that_came_later() -> None:
-    newest = [
-        field for field in encode({"spec": {"hostnameOverride": "a", "containers": []}}, TEMPLATE_034).split(b",")
-    ]
-    assert b"hostnameOverride" in b",".join(newest)
-    assert b"hostnameOverride" not in encode({"spec": {"hostnameOverride": "a", "containers": []}}, TEMPLATE_029)
+    template = {"spec": {"hostnameOverride": "a", "containers": []}}
+    assert b"hostnameOverride" in encode(template, TEMPLATE_034)
+    assert b"hostnameOverride" not in encode(template, TEMPLATE_029)
 
 
 def e2e_template(name: str, gates: list[dict] | None = None) -> dict:
