@@ -137,8 +137,8 @@ def _number(text: str | None) -> float:
 
 def read_second(path: Path, at: float) -> tuple[dict[str, Counts], int]:
     """Counts by version of the second around a time, and requests that no version answered."""
-    lines = [line for line in _tail(path) if abs(line["t"] - at) <= 0.75]
-    return _sum(lines)
+    nearest = min(_tail(path), key=lambda line: abs(float(line["t"]) - at), default=None)
+    return _sum([nearest] if nearest is not None and abs(nearest["t"] - at) <= 1.0 else [])
 
 
 def read_since(path: Path, since: float, until: float) -> tuple[dict[str, Counts], int]:
