@@ -33,7 +33,15 @@ class Model:
     runs: dict[str, RunView] = field(default_factory=dict)
     pods: dict[str, PodView] = field(default_factory=dict)
     log: list[Any] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    """Hashes whose pods never become ready."""
+    problems: tuple[str, ...] = ()
+    """What validation would say."""
+    rivals: tuple[str, ...] = ()
+    taken_names: frozenset[str] = frozenset()
     deleted: bool = False
+    born: int = 0
+    """Pods so far."""
 
     @classmethod
     def of(cls, spec: dict[str, Any], *, services: tuple[str, ...] = (), routes: tuple[str, ...] = ()) -> "Model":
@@ -56,7 +64,11 @@ class Model:
             tuple(self.routes.values()),
             tuple(self.runs.values()),
             tuple(self.pods.values()),
+            taken_names=self.taken_names,
+            rivals=self.rivals,
+            problems=self.problems,
             run_spec={"metrics": []},
+            run_arms=(self.rollout.status.current_pod_hash, self.rollout.status.stable_rs),
         )
 
     def turn(self) -> Decision[RolloutStatus]:
@@ -80,9 +92,49 @@ class Model:
         raise AssertionError("the model does not settle")
 
     def kubelet(self) -> None:
-        """Every pod that is wanted becomes available at once."""
-        for name, rs in self.replica_sets.items():
-            self.replica_sets[name] = replace(rs, current=rs.replicas, ready=rs.replicas, available=rs.replicas)
+        """Every pod that is wanted becomes available at once, unless its version is broken."""
+        for rs in self.replica_sets.values():
+            for name, pod in self.pods_of(rs).items():
+                self.pods[name] = replace(pod, ready=rs.pod_hash not in self.broken)
+        self.count()
+
+    def pods_of(self, rs: ReplicaSetView) -> dict[str, PodView]:
+        """The pods of a ReplicaSet by name."""
+        return {name: pod for name, pod in self.pods.items() if pod.pod_hash == rs.pod_hash}
+
+    def one_ready(self, name: str) -> None:
+        """One more pod of a ReplicaSet becomes available."""
+        rs = self.replica_sets[name]
+        unready = [pod for pod in self.pods_of(rs).values() if not pod.ready]
+        if unready and rs.pod_hash not in self.broken:
+            self.pods[unready[0].name] = replace(unready[0], ready=True)
+            self.count()
+
+    def one_dies(self, name: str) -> None:
+        """One pod of a ReplicaSet goes, and an unready one takes its place."""
+        pods = sorted(self.pods_of(self.replica_sets[name]).values(), key=lambda pod: pod.ready)
+        if pods:
+            del self.pods[pods[-1].name]
+            self.count()
+
+    def count(self) -> None:
+        """The ReplicaSet controller: creates and removes pods, unready ones first, and counts them."""
+        for rs in self.replica_sets.values():
+            pods = sorted(self.pods_of(rs).values(), key=lambda pod: pod.ready)
+            for pod in pods[: max(len(pods) - rs.replicas, 0)]:
+                del self.pods[pod.name]
+            for _ in range(rs.replicas - len(pods)):
+                self.born += 1
+                name = f"{rs.name}-{self.born}"
+                self.pods[name] = PodView(name, name, rs.pod_hash, self.second)
+            pods = list(self.pods_of(rs).values())
+            ready = sum(pod.ready for pod in pods)
+            self.replica_sets[rs.name] = replace(rs, current=len(pods), ready=ready, available=ready)
+
+    @property
+    def second(self) -> float:
+        """The time as manifests write it."""
+        return float(int(self.now))
 
     def gateway(self) -> None:
         """Every route is accepted."""
@@ -108,19 +160,21 @@ class Model:
         match action:
             case act.CreateReplicaSet():
                 self.replica_sets[action.name] = ReplicaSetView(
-                    action.name, action.name, action.pod_hash, self.now, 0,
+                    action.name, action.name, action.pod_hash, self.second, 0,
                     revision=int(action.annotations[REVISION]), fingerprint=action.annotations[FINGERPRINT],
                 )  # fmt: skip
             case act.ScaleReplicaSet():
                 rs = self.replica_sets[action.name]
-                fewer = {key: min(getattr(rs, key), action.replicas) for key in ("ready", "available")}
-                self.replica_sets[action.name] = replace(rs, replicas=action.replicas, desired=action.desired, **fewer)
+                self.replica_sets[action.name] = replace(rs, replicas=action.replicas, desired=action.desired)
+                self.count()
             case act.AnnotateReplicaSet():
                 self._annotate(action)
             case act.DeleteReplicaSet():
                 del self.replica_sets[action.name]
             case act.SelectPods():
-                self.services[action.service] = ServiceView(action.service, action.pod_hash, "web" if action.pod_hash else "")
+                self.services[action.service] = ServiceView(
+                    action.service, action.pod_hash, "web" if action.pod_hash else ""
+                )
             case act.SetWeight():
                 weight = action.canary_weight_percent
                 self.routes[action.route] = RouteView(action.route, weight, accepted=None, original=weight == 0)
@@ -128,7 +182,7 @@ class Model:
                 self.routes[action.route] = RouteView(action.route, 0, accepted=None, original=True)
             case act.CreateRun():
                 self.runs[action.name] = RunView(
-                    action.name, action.name, action.pod_hash, action.revision, self.now,
+                    action.name, action.name, action.pod_hash, action.revision, self.second,
                     phase=AnalysisPhase.RUNNING, weights=action.annotations["coalmine.dev/weights"],
                 )  # fmt: skip
             case act.TerminateRun():
@@ -146,6 +200,7 @@ class Model:
                 self._patch(action.patch)
             case act.EvictPod():
                 self.pods.pop(action.name, None)
+                self.count()
             case act.LabelPod():
                 pod = self.pods[action.name]
                 labels = {k: v for k, v in (dict(pod.labels) | action.labels).items() if v is not None}
@@ -182,7 +237,12 @@ def template(image: str) -> dict[str, Any]:
 
 
 def spec(
-    image: str = "v1", *, replicas: int = 4, routed: bool = False, steps: list[dict[str, Any]] | None = None, **more: Any
+    image: str = "v1",
+    *,
+    replicas: int = 4,
+    routed: bool = False,
+    steps: list[dict[str, Any]] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """A Rollout's spec."""
     canary: dict[str, Any] = {"steps": [{"setWeight": 50}, {"pause": {}}] if steps is None else steps}

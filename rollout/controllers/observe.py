@@ -246,7 +246,7 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
         if updating(world, status) and world.runs:
             return world  # A run is under way with the templates as they were.
         return replace(world, problems=(*world.problems, f"spec.strategy.canary.analysis.{problem}"))
-    return replace(world, run_spec=msgspec.to_builtins(spec))
+    return replace(world, run_spec=msgspec.to_builtins(spec), run_arms=(current, status.stable_rs))
 
 
 def template(caches: Caches, namespace: str, ref: TemplateRef) -> AnalysisTemplateSpec | None:

@@ -112,6 +112,8 @@ class World:
     """What validation of the spec and of the templates it names found, in words."""
     run_spec: dict[str, Any] | None = None
     """The background AnalysisRun's spec, resolved from its templates; None: not wanted, or not resolvable."""
+    run_arms: tuple[str, str] = ("", "")
+    """The hashes of canary and stable that `run_spec` compares: a run is never made for others."""
 
     @property
     def canary(self) -> CanaryStrategy:

@@ -117,7 +117,8 @@ def keep(world: World, status: RolloutStatus, now: float) -> Decision[RolloutSta
         and not (current and run.name == current.name)
         and not _suspended(world, status, run)
     ]
-    if wanted(world, status) and current is None and world.run_spec is not None:
+    arms = (status.current_pod_hash, status.stable_rs)
+    if wanted(world, status) and current is None and world.run_spec is not None and world.run_arms == arms:
         actions.append(_create(world, status, world.run_spec, now))
     if current is not None and not current.phase.completed:
         actions += _record(world, status, current, now)
