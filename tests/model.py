@@ -202,7 +202,9 @@ class Model:
                 self.pods.pop(action.name, None)
                 self.count()
             case act.LabelPod():
-                pod = self.pods[action.name]
+                pod = self.pods.get(action.name)
+                if pod is None:
+                    return  # Gone by an action before this one: the API server would say so, and the turn is taken anew.
                 labels = {k: v for k, v in (dict(pod.labels) | action.labels).items() if v is not None}
                 self.pods[action.name] = replace(pod, labels=tuple(labels.items()))
             case _:

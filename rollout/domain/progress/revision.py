@@ -23,10 +23,10 @@ def establish(world: World, status: RolloutStatus, now: float) -> Decision[Rollo
     if wanted is None and world.rollout.spec.paused:
         return Decision(status)
     if wanted is None:
-        return _create(world, status, hashes)
+        return _create(world, status, hashes, now)
     steps_hash = step_hash(world)
     changed = status.current_pod_hash != wanted.pod_hash or status.current_step_hash != steps_hash
-    fresh = _afresh(world, status, wanted, steps_hash, now) if changed else Decision(status)
+    fresh = _afresh(world, status, wanted.pod_hash, steps_hash, now) if changed else Decision(status)
     return Decision(
         fresh.status, (*_number(world, wanted), *_persist_defaults(world)), fresh.events, halted=fresh.halted
     )
@@ -65,11 +65,13 @@ def latest_revision(world: World) -> int:
     return max((rs.revision for rs in world.replica_sets), default=0)
 
 
-def _create(world: World, status: RolloutStatus, hashes: PodHashes) -> Decision[RolloutStatus]:
+def _create(world: World, status: RolloutStatus, hashes: PodHashes, now: float) -> Decision[RolloutStatus]:
+    """Create the ReplicaSet. The status names the new revision at once: it must not call the old one Healthy again."""
     name = f"{world.rollout.metadata.name}-{hashes.newer}"
     if name in world.taken_names:
         collisions = (status.collision_count or 0) + 1
-        return Decision(msgspec.structs.replace(status, collision_count=collisions), halted=True)
+        unnamed = msgspec.structs.replace(status, collision_count=collisions, current_pod_hash="")
+        return Decision(unnamed, halted=True)
     revision = latest_revision(world) + 1
     action = CreateReplicaSet(
         name,
@@ -78,7 +80,8 @@ def _create(world: World, status: RolloutStatus, hashes: PodHashes) -> Decision[
         {REVISION: str(revision), FINGERPRINT: fingerprint(world.rollout.spec.template)},
     )
     event = Event("Normal", "NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")
-    return Decision(status, (action,), (event,), halted=True)
+    fresh = _afresh(world, status, hashes.newer, step_hash(world), now)
+    return Decision(fresh.status, (action,), (event, *fresh.events), halted=True)
 
 
 def labelled(template: dict[str, Any], pod_hash: str) -> dict[str, Any]:
@@ -88,11 +91,9 @@ def labelled(template: dict[str, Any], pod_hash: str) -> dict[str, Any]:
     return {**template, "metadata": metadata}
 
 
-def _afresh(
-    world: World, status: RolloutStatus, wanted: ReplicaSetView, steps_hash: str, now: float
-) -> Decision[RolloutStatus]:
+def _afresh(world: World, status: RolloutStatus, pod_hash: str, steps_hash: str, now: float) -> Decision[RolloutStatus]:
     """Reset what belongs to the former update (Argo: resetRolloutStatus)."""
-    back = wanted.pod_hash == status.stable_rs
+    back = pod_hash == status.stable_rs
     fresh = msgspec.structs.replace(
         status,
         abort=False,
@@ -100,7 +101,7 @@ def _afresh(
         promote_full=False,
         pause_conditions=(),
         controller_pause=False,
-        current_pod_hash=wanted.pod_hash,
+        current_pod_hash=pod_hash,
         current_step_hash=steps_hash,
         current_step_index=len(world.canary.steps) if back or not status.stable_rs else 0,
         current_step_started_at=rfc3339(now),
@@ -110,8 +111,8 @@ def _afresh(
     if back and not fully_promoted(status):
         events = (Event("Normal", "SkipSteps", "Back to the stable version: steps and analysis are skipped"),)
         return Decision(fresh, events=events)
-    if status.current_pod_hash and status.current_pod_hash != wanted.pod_hash:
-        return Decision(fresh, events=(Event("Normal", "RolloutUpdated", f"Rollout updated to {wanted.name}"),))
+    if status.current_pod_hash and status.current_pod_hash != pod_hash:
+        return Decision(fresh, events=(Event("Normal", "RolloutUpdated", f"Rollout updated to {pod_hash}"),))
     return Decision(fresh)
 
 
