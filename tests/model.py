@@ -204,7 +204,7 @@ class Model:
             case act.LabelPod():
                 pod = self.pods.get(action.name)
                 if pod is None:
-                    return  # Gone by an action before this one: the API server would say so, and the turn is taken anew.
+                    return  # Gone by an earlier action: the API server would say so, and the turn is taken anew.
                 labels = {k: v for k, v in (dict(pod.labels) | action.labels).items() if v is not None}
                 self.pods[action.name] = replace(pod, labels=tuple(labels.items()))
             case _:

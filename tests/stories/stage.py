@@ -297,7 +297,10 @@ def rollout_manifest(
     analysis: str = "", more: str = "", canary: str = "",
 ) -> str:  # fmt: skip
     """The Rollout alone."""
-    routing = "stableService: stable\n      canaryService: canary\n      trafficRouting: {gatewayAPI: {httpRoutes: [{name: web}]}}"
+    routing = (
+        "stableService: stable\n      canaryService: canary\n"
+        "      trafficRouting: {gatewayAPI: {httpRoutes: [{name: web}]}}"
+    )
     background = f"analysis: {analysis}" if analysis else ""
     return f"""\
 apiVersion: coalmine.dev/v1alpha1
