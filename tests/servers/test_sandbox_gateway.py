@@ -196,8 +196,9 @@ def test_no_request_fails_while_the_pods_of_an_arm_go_and_come(world: tuple[Runn
         async with requests_going_on(port, seen):
             await it.scale("v2", 4)
             await it.ready("v2", 4)
-            for pod in (await it.pods())[:2]:
-                await it.client.delete(PODS, "default", pod["metadata"]["name"])
+            # One pod of an arm: with all of them gone at once, nobody could answer.
+            going = (await it.pods())[0]
+            await it.client.delete(PODS, "default", going["metadata"]["name"])
             await it.scale("v2", 1)
             await it.ready("v2", 1)
 

@@ -31,10 +31,11 @@ def test_an_aborted_release_is_reverted_in_git_once_and_stays_away(stage: Stage)
         assert "Rollout-Failed-Digest:" in message
         assert person.git("cat-file", "commit", ours[0]).count("BEGIN SSH SIGNATURE") == 1
 
+        before = {pod["metadata"]["name"] for pod in await stage.pods("git:2")}
         again = manifests(stage, "git:2", steps="[{setWeight: 25}, {pause: {}}]")
         person.push("Release 2 again", {f"{PATH}/all.yaml": again})
         await stage.until_condition(APPLICATIONS, "web", "Synced", "False", "RevisionQuarantined")
-        assert await stage.pods("git:2") == []
+        assert {pod["metadata"]["name"] for pod in await stage.pods("git:2")} <= before
         assert (await stage.status())["phase"] == "Healthy"
 
     stage.play(story())

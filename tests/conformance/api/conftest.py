@@ -15,10 +15,12 @@ WIDGETS = Path(__file__).parent / "widgets.yaml"
 _NUMBERS = count(1)
 
 
-@pytest.fixture(scope="session", params=["embedded", "real"])
+# The real server takes part where KUBEBUILDER_ASSETS names a folder with etcd and kube-apiserver.
+FLAVOURS = ["embedded"] if assets() is None else ["embedded", "real"]
+
+
+@pytest.fixture(scope="session", params=FLAVOURS)
 def flavour(request: pytest.FixtureRequest) -> str:
-    if request.param == "real" and assets() is None:
-        pytest.skip("KUBEBUILDER_ASSETS names no folder with etcd and kube-apiserver")
     return str(request.param)
 
 
