@@ -10,6 +10,7 @@ from rollout.domain.progress.standing import (
     first_deployment,
     fully_promoted,
     new_replica_set,
+    target_weight_percent,
     within_rollback_window,
 )
 from rollout.domain.world import World
@@ -25,7 +26,7 @@ def promote(world: World, status: RolloutStatus, now: float) -> Decision[Rollout
     first = first_deployment(world, status)
     if min(new.available, new.replicas) < world.replicas:
         return Decision(status)
-    if world.routed and not first and not routed_to(world, 100):
+    if world.routed and not first and not routed_to(world, target_weight_percent(world, status)):
         return Decision(status)
     reason = "Initial deploy" if first else _reason(world, status)
     event = Event(

@@ -63,8 +63,11 @@ def within_rollback_window(world: World, status: RolloutStatus) -> bool:
 
 
 def target_weight_percent(world: World, status: RolloutStatus) -> int:
-    """The canary's share that the current step asks for, whether or not its pods can carry it yet."""
-    if not updating(world, status) or status.abort:
+    """The canary's share that the current step asks for, whether or not its pods can carry it yet.
+
+    A Rollout that wants no pods gives no traffic to anybody, and goes through its steps without.
+    """
+    if not updating(world, status) or status.abort or world.replicas == 0:
         return 0
     index, steps = step_index(world, status), world.canary.steps
     if skipping(world, status) or index >= len(steps):
