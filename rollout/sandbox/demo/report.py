@@ -10,8 +10,8 @@ from rollout.sandbox.demo.observer import Counts, Sample
 from rollout.sandbox.demo.scenario import Story
 from rollout.sandbox.demo.view import summary
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 220, 70, 30, 16
-STABLE, CANARY, LIMIT, GRID = "#2b6cb0", "#dd6b20", "#c53030", "#e2e8f0"
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 960, 240, 70, 30, 36
+STABLE, CANARY, LIMIT, GRID, MARK = "#2b6cb0", "#dd6b20", "#c53030", "#e2e8f0", "#4a5568"
 Z_95 = 1.96
 WINDOW_SECONDS = 5.0
 
@@ -39,6 +39,14 @@ class Axes:
         """Pixels of a value."""
         share = (min(max(value, self.low), self.high) - self.low) / max(self.high - self.low, 1e-9)
         return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Values that the vertical axis names, and how."""
+
+    values: Sequence[float]
+    label: Callable[[float], str]
 
 
 def write_report(story: Story, path: Path) -> None:
@@ -86,7 +94,8 @@ def _axes(story: Story, low: float, high: float) -> Axes:
 def _weights(story: Story) -> str:
     axes = _axes(story, 0, 100)
     points = [(sample.at, float(sample.weight_percent)) for sample in story.samples]
-    return _picture(story, axes, [_steps(axes, points, CANARY)], lambda v: f"{v:.0f} %", "canary's weight")
+    drawn = [_steps(axes, points, CANARY)]
+    return _picture(story, axes, drawn, Ticks((0, 25, 50, 75, 100), lambda v: f"{v:.0f} %"), "canary's weight")
 
 
 def _errors(story: Story) -> str:
@@ -95,8 +104,8 @@ def _errors(story: Story) -> str:
     versions = sorted({version for sample in story.samples for version in sample.arms})
     colours = dict(zip(versions, (STABLE, "#2f855a", CANARY), strict=False))
     drawn = [_rates(axes, story.samples, version, colours.get(version, GRID)) for version in versions]
-    legend = ", ".join(f"version {version}" for version in versions)
-    return _picture(story, axes, drawn, lambda v: f"{v:.0%}", legend, [(v, colours.get(v, GRID)) for v in versions])
+    legend = [(f"version {v}", colours.get(v, GRID)) for v in versions]
+    return _picture(story, axes, drawn, Ticks((0, 0.1, 0.2, 0.3, 0.4, 0.5), lambda v: f"{v:.0%}"), "errors", legend)
 
 
 def _rates(axes: Axes, samples: Sequence[Sample], version: str, colour: str) -> str:
@@ -138,9 +147,9 @@ def _evidence(story: Story) -> str:
     points = [(s.at, math.log10(max(s.evidence, 0.1))) for s in story.samples if s.limit]
     y = axes.y(math.log10(limit))
     line = _line((LEFT, y), (WIDTH - 10, y), LIMIT, dash="6 4")
-    return _picture(
-        story, axes, [line, _dots(axes, points, CANARY)], lambda v: f"{10**v:.3g}:1", "evidence", [("limit", LIMIT)]
-    )
+    ticks = Ticks(tuple(range(-1, math.floor(axes.high) + 1)), lambda v: f"{10**v:.3g}:1")
+    legend = [("evidence", CANARY), (f"limit {limit:.0f}:1", LIMIT)]
+    return _picture(story, axes, [line, _dots(axes, points, CANARY)], ticks, "evidence", legend)
 
 
 def _dots(axes: Axes, points: Sequence[tuple[float, float]], colour: str) -> str:
@@ -160,23 +169,24 @@ def _picture(
     story: Story,
     axes: Axes,
     drawn: Sequence[str],
-    label: Callable[[float], str],
+    ticks: Ticks,
     title: str,
     legend: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Axes, the pushes as vertical lines, and what was drawn."""
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">']
-    for i in range(5):
-        value = axes.low + (axes.high - axes.low) * i / 4
+    for value in ticks.values:
         parts.append(_line((LEFT, axes.y(value)), (WIDTH - 10, axes.y(value)), GRID))
-        parts.append(_text(LEFT / 2, axes.y(value) + 4, label(value)))
+        parts.append(_text(LEFT / 2, axes.y(value) + 4, ticks.label(value)))
     for at, subject in story.marks:
         parts.append(_line((axes.x(at), TOP), (axes.x(at), HEIGHT - BOTTOM), "#718096", dash="2 3"))
-        parts.append(_text(axes.x(at) + 80, TOP + 8, subject[:28], "#4a5568"))
+        # A name that would leave the picture stands before its line.
+        late = axes.x(at) > WIDTH * 0.8
+        parts.append(_text(axes.x(at) + (-4 if late else 4), TOP - 4, subject[:34], MARK, "end" if late else "start"))
     parts += drawn
     span = axes.end - axes.start
     parts += [_text(axes.x(axes.start + span * i / 6), HEIGHT - 8, f"{span * i / 6:.0f} s") for i in range(7)]
-    parts += [_text(LEFT + 30 + 90 * i, HEIGHT - BOTTOM - 6, name, colour) for i, (name, colour) in enumerate(legend)]
+    parts += [_text(LEFT + 110 * i, 12, f"● {name}", colour, "start") for i, (name, colour) in enumerate(legend)]
     return "".join(parts) + "</svg>"
 
 
@@ -186,7 +196,6 @@ def _line(start: tuple[float, float], end: tuple[float, float], colour: str, das
     return f'<line {ends} stroke="{colour}" stroke-dasharray="{dash or "none"}"/>'
 
 
-def _text(x: float, y: float, words: str, colour: str = "#1a202c") -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="12" fill="{colour}">{html.escape(words)}</text>'
-    )
+def _text(x: float, y: float, words: str, colour: str = "#1a202c", anchor: str = "middle") -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-size="12" fill="{colour}">{html.escape(words)}</text>'
