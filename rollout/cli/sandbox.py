@@ -103,8 +103,9 @@ async def _stay(folder: Path) -> int:
     from rollout.sandbox.box import Sandbox
 
     async with Sandbox(folder) as box:
-        facts = {"kubeconfig": str(box.kubeconfig), "git": box.git_url, "prometheus": box.prometheus_url}
-        facts |= {"gateway": box.gateway_url, "images": str(box.images)}
+        places = {"kubeconfig": str(box.kubeconfig), "git": box.git_url, "prometheus": box.prometheus_url}
+        places |= {"gateway": box.gateway_url, "images": str(box.images)}
+        facts: dict[str, dict[str, Any]] = {"places": places, "processes": box.processes()}
         (box.folder / "ready.json").write_text(json.dumps(facts, indent=1))
         print(_told(facts), flush=True)
         try:
@@ -114,9 +115,15 @@ async def _stay(folder: Path) -> int:
     return 0
 
 
-def _told(facts: dict[str, str]) -> str:
-    lines = [f"{name:11} {value}" for name, value in facts.items()]
-    return "\n".join([*lines, "", f"try: kubectl --kubeconfig {facts['kubeconfig']} get rollouts -A"])
+def _told(facts: dict[str, dict[str, Any]]) -> str:
+    """Where everything is, which processes run, and what to do next."""
+    places, processes = facts["places"], facts["processes"]
+    images = sorted(path.parent.name + ":" + path.stem for path in Path(places["images"]).glob("*/*.json"))
+    lines = [f"{name:11} {value}" for name, value in places.items()]
+    lines.append(f"{'':11} {', '.join(images)}")
+    states = [f"{name} {'running' if Path(f'/proc/{pid}').exists() else 'ENDED'}" for name, pid in processes.items()]
+    lines.append(f"{'processes':11} {', '.join(states)}")
+    return "\n".join([*lines, "", f"try: export KUBECONFIG={places['kubeconfig']}; kubectl get rollouts -A"])
 
 
 def run_down(arguments: argparse.Namespace) -> int:

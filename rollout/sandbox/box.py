@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 
 from rollout.errors import CoalmineError
 from rollout.sandbox.apiserver import kubeconfig, write_kubeconfig
+from rollout.sandbox.node.images import add_demo_images
 from rollout.sandbox.parts import Part, free_port, is_free
 
 PORT_NAMES = ("apiserver", "gateway", "prometheus", "git", "health", "metrics", "webhook")
@@ -150,6 +151,7 @@ class Sandbox:
         write_private(self.folder / "accounts", "".join(accounts))
         for folder in (self.images, self.repositories, self.folder / "logs"):
             folder.mkdir(exist_ok=True)
+        add_demo_images(self.images)
         if not self.signing_key.exists():
             _make_key(self.signing_key)
 
@@ -231,9 +233,9 @@ class Sandbox:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
-    def status(self) -> dict[str, Any]:
-        """What runs, for people and programs."""
-        return {name: "running" if part.running else "ended" for name, part in self.parts.items()}
+    def processes(self) -> dict[str, int]:
+        """The process of each part."""
+        return {name: part.process.pid for name, part in self.parts.items() if part.process is not None}
 
 
 def running_pid(folder: Path) -> int | None:

@@ -34,6 +34,25 @@ class Behaviour:
     ready_after_seconds: float = 0.0
 
 
+DEMO_IMAGES = {
+    "demo:1": Behaviour("1"),
+    "demo:2": Behaviour("2"),
+    "demo:3": Behaviour("3"),
+    "demo:errors": Behaviour("errors", error_rate=0.3),
+    "demo:slow": Behaviour("slow", latency_seconds=0.5),
+    "demo:crash": Behaviour("crash", crash_after_seconds=5.0),
+    "demo:stuck": Behaviour("stuck", ready_after_seconds=-1.0),
+}
+"""What a new sandbox has to offer; a file more in its folder is an image more."""
+
+
+def add_demo_images(folder: Path) -> None:
+    """Make the images of a new sandbox, but leave alone what somebody has made or changed there."""
+    for reference, behaviour in DEMO_IMAGES.items():
+        if find_image(folder, reference) is None:
+            add_image(folder, reference, behaviour)
+
+
 def add_image(folder: Path, reference: str, behaviour: Behaviour) -> str:
     """Make an image; returns its id."""
     path = _path(folder, reference)
