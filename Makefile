@@ -18,8 +18,9 @@ setup: .venv/.done ## make the virtual environment, from uv.lock
 demo: setup ## watch a good and a bad release, and the revert in Git
 	$(PY) -m rollout.cli.main sandbox demo
 test: lint unit servers stories ## everything that CI runs
-lint: setup ## style, types, import contracts
+lint: setup ## style, types, import contracts, the Dockerfile
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+	.venv/bin/hadolint Dockerfile
 unit: setup ## the pure core and small parts, with the branch coverage of the core
 	$(PY) -m coverage run -m pytest -q tests/unit tests/golden tests/properties && $(PY) -m coverage report
 servers: setup ## real servers: API, Git, gateway, metrics, command line
