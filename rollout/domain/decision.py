@@ -1,6 +1,6 @@
 """What a turn answers: actions, the status to publish, events to tell, and when to look again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 StatusT = TypeVar("StatusT")
@@ -31,11 +31,12 @@ class Decision(Generic[StatusT]):
 
     def then(self, later: "Decision[StatusT]") -> "Decision[StatusT]":
         """This decision, followed by a later stage of the same turn."""
-        return replace(
-            later,
-            actions=self.actions + later.actions,
-            events=self.events + later.events,
-            wake_at=earliest(self.wake_at, later.wake_at),
+        return Decision(
+            later.status,
+            self.actions + later.actions,
+            self.events + later.events,
+            earliest(self.wake_at, later.wake_at),
+            later.halted,
         )
 
 

@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from rollout.domain.progress.podhash import pod_hashes
+from rollout.domain.progress.podhash import computed_pod_hashes
 from rollout.domain.rollout import decide
 from tests.model import routed_model, spec, template
 
@@ -34,7 +34,7 @@ def main() -> None:
     rows = {
         "a turn of a healthy Rollout": lambda: decide(healthy, model.now),
         "a turn of a paused canary": lambda: decide(paused, model.now),
-        "both forms of a pod-template-hash": lambda: pod_hashes(template("v1")),
+        "both forms of a pod-template-hash": lambda: computed_pod_hashes(template("v1")),
     }
     print(f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}; CPU µs a call")
     print(f"{'':36}{'min':>10}{'median':>10}{'max':>10}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rollout.api.gojson import TEMPLATE_029, TEMPLATE_034, canonical_quantity, encode
-from rollout.domain.progress.podhash import pod_hashes, safe_hash
+from rollout.domain.progress.podhash import computed_pod_hashes, pod_hashes, safe_hash
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "podtemplate"
 
@@ -49,6 +49,16 @@ def test_the_hashes_that_argo_asserts_in_its_own_tests_hold() -> None:
     gate = [{"conditionType": "argoproj.io/e2e-readiness"}]
     dynamic = pod_hashes(e2e_template("dynamic-stable-scale", gate))
     assert (dynamic.newer, dynamic.older) == ("6b56c8cdb4", "868d98995b")
+
+
+def test_a_template_beyond_what_is_remembered_hashes_like_any_other() -> None:
+    large = {"metadata": {"annotations": {"text": "x" * 40_000}}, "spec": {"containers": []}}
+    assert pod_hashes(large) == computed_pod_hashes(large)
+    assert pod_hashes(large) != pod_hashes(large, 1)
+    small = {"spec": {"containers": [{"name": "web", "image": "1"}]}}
+    assert pod_hashes(small) == pod_hashes(json.loads(json.dumps(small))) == computed_pod_hashes(small)
+    small["spec"]["containers"][0]["image"] = "2"
+    assert pod_hashes(small) == computed_pod_hashes(small), "a template that changes in place gets its own hash"
 
 
 @pytest.mark.parametrize(
