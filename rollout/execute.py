@@ -1,6 +1,6 @@
 """The one place where a Rollout's decisions become writes: counted, and read back into the caches."""
 
-from collections import Counter
+from collections.abc import Callable
 from typing import Any, assert_never
 
 from rollout.api.keys import (
@@ -35,15 +35,15 @@ class RolloutExecutor:
     Args:
         client: fenced.
         caches: where the answers of writes go, so that the next turn sees them.
+        performed: told the name of each action, for metrics.
     """
 
-    def __init__(self, client: KubeClient, caches: Caches) -> None:
-        self._client, self._caches = client, caches
-        self.performed: Counter[str] = Counter()
+    def __init__(self, client: KubeClient, caches: Caches, performed: Callable[[str], None] = lambda _: None) -> None:
+        self._client, self._caches, self._performed = client, caches, performed
 
     async def perform(self, rollout: Json, action: act.Action) -> None:  # noqa: C901, PLR0912  one arm an action
         """Carry out one action; raises Conflict where the world has moved on, so that the turn is decided anew."""
-        self.performed[type(action).__name__] += 1
+        self._performed(type(action).__name__)
         match action:
             case act.PatchRollout():
                 await self._merge(ROLLOUTS, rollout, rollout["metadata"]["name"], action.patch)

@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 import numpy as np
 
+from analysis.bodies import BodyTooLarge, read_body
 from analysis.errors import InvalidSpec, MeasurementError
 from analysis.expr.nodes import Value
 from analysis.provider_spec import PrometheusMetric
@@ -25,7 +26,6 @@ from analysis.spec import Metric
 DEFAULT_TIMEOUT_SECONDS = 30
 MAX_TIMEOUT_SECONDS = 300
 MAX_BODY_BYTES = 100 * 1024 * 1024
-_CHUNK_BYTES = 64 * 1024
 _SHOWN_ERROR = 300
 
 Shape = TypeVar("Shape")
@@ -115,22 +115,14 @@ class PrometheusProvider:
                 allow_redirects=False,
                 ssl=not spec.insecure,
             ) as response:
-                return response.status, await self._body(response)
+                return response.status, await read_body(response, self.max_body_bytes)
+        except BodyTooLarge as error:
+            raise MeasurementError(f"Prometheus: {error}; select fewer series") from error
         except TimeoutError as error:
             raise MeasurementError(f"Prometheus did not answer within {seconds} s") from error
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
             # Texts of vendors may carry the URL with its credentials; the kind of error says enough.
             raise MeasurementError(f"cannot query Prometheus: {type(error).__name__}") from None
-
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        chunks = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-            chunks += chunk
-            if len(chunks) > self.max_body_bytes:
-                raise MeasurementError(
-                    f"Prometheus answered with more than {self.max_body_bytes} bytes; select fewer series"
-                )
-        return bytes(chunks)
 
 
 def _prometheus(metric: Metric) -> PrometheusMetric:

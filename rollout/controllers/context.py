@@ -1,12 +1,13 @@
 """What every controller works with: caches, a fenced client, a clock, and a way to tell users."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
 from rollout.domain.decision import Event
+from rollout.errors import Conflict
 from rollout.kube.cache import Cache, Key
 from rollout.kube.client import KubeClient
 from rollout.kube.resources import Resource
@@ -32,7 +33,8 @@ class Context:
     recorder: Recorder
     enqueue: Callable[[Resource, Key], None]
     """Ask for a turn of another object's controller."""
-    settings: dict[str, Any] = field(default_factory=dict)
+    performed: Callable[[str], None] = lambda _: None
+    """Told the name of each action that is carried out, for metrics."""
 
 
 class Controller(Protocol):
@@ -76,9 +78,13 @@ async def publish(
 ) -> None:
     """Write the status where it has changed, optimistically, and tell the events.
 
-    The resourceVersion guards the write: a user's `abort` in the meantime raises Conflict; the turn is decided anew.
+    The resourceVersion guards the write, and no turn writes a status but here: where the status is not the one that
+    was decided upon, a user's `abort` came in between. Conflict then; the turn is decided anew.
+    `obj` is the object as the decision saw it.
     """
     live = context.caches[resource].get((obj["metadata"].get("namespace") or "", obj["metadata"]["name"])) or obj
+    if (live.get("status") or {}) != (obj.get("status") or {}):
+        raise Conflict(f"the status of {obj['metadata']['name']} was written while its turn was taken")
     patch = status_patch(live.get("status") or {}, status)
     if patch:
         metadata = live["metadata"]

@@ -19,7 +19,7 @@ class RolloutController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.executor = RolloutExecutor(context.client, context.caches)
+        self.executor = RolloutExecutor(context.client, context.caches, context.performed)
 
     async def reconcile(self, key: Key) -> float | None:
         """Take one turn; returns when to look again."""

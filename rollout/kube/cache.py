@@ -18,6 +18,11 @@ def key_of(obj: Json) -> Key:
     return metadata.get("namespace") or "", metadata["name"]
 
 
+def version_of(obj: Json) -> int:
+    """The resourceVersion: within a kind it grows with every write (promised since Kubernetes 1.35, KEP-5504)."""
+    return int(obj["metadata"].get("resourceVersion") or 0)
+
+
 def slim(obj: Json) -> Json:
     """The object without what no decision reads."""
     metadata = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
@@ -42,10 +47,10 @@ class Cache:
     def put(self, obj: Json) -> bool:
         """Take an object in; False where a newer one is known, or where it is known to be gone."""
         key, metadata = key_of(obj), obj["metadata"]
-        version = int(metadata.get("resourceVersion") or 0)
+        version = version_of(obj)
         known = self._objects.get(key)
         if known is not None and known["metadata"].get("uid") == metadata.get("uid"):
-            if int(known["metadata"].get("resourceVersion") or 0) >= version:
+            if version_of(known) >= version:
                 return False
         elif self._gone.get(metadata.get("uid", ""), -1) >= version:
             return False
@@ -59,7 +64,7 @@ class Cache:
     def drop(self, obj: Json) -> bool:
         """Take an object out; a younger object of the same name stays."""
         key, metadata = key_of(obj), obj["metadata"]
-        self._remember_gone(metadata.get("uid", ""), int(metadata.get("resourceVersion") or 0))
+        self._remember_gone(metadata.get("uid", ""), version_of(obj))
         known = self._objects.get(key)
         if known is None or known["metadata"].get("uid") != metadata.get("uid"):
             return False
@@ -84,21 +89,35 @@ class Cache:
         found = (self._objects.get(key) for key in sorted(self._by_owner.get(uid, ())))
         return [obj for obj in found if obj is not None]
 
-    def sweep(self, live: Iterable[Json], missed: Callable[[Json], None]) -> int:
+    def sweep(
+        self, live: Iterable[Json], version: int, missed: Callable[[Json], None], namespace: str | None = None
+    ) -> int:
         """Drop what a full list no longer has: a watch that was interrupted never tells of deletions.
 
         Args:
-            live: metadata of all objects that exist.
+            live: metadata of all objects that existed at `version`.
+            version: resourceVersion of the list; what the cache has from later is no ghost, but younger than the list.
             missed: told of every object that is dropped.
+            namespace: the one that was listed; None: all.
 
         Returns the number of dropped objects.
         """
         uids = {entry["metadata"]["uid"] for entry in live}
-        ghosts = [obj for obj in self._objects.values() if obj["metadata"].get("uid") not in uids]
+        ghosts = [
+            obj for obj in self.all(namespace) if obj["metadata"].get("uid") not in uids and version_of(obj) <= version
+        ]
         for ghost in ghosts:
             self.drop(ghost)
             missed(ghost)
         return len(ghosts)
+
+    def behind(self, live: Iterable[Json]) -> bool:
+        """Whether a list has something that the cache has not, or has an older state of: an event was lost."""
+        for entry in live:
+            known = self._objects.get(key_of(entry))
+            if known is None or version_of(known) < version_of(entry):
+                return True
+        return False
 
     def __len__(self) -> int:
         return len(self._objects)

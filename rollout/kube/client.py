@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from analysis.bodies import read_body
 from rollout.errors import ApiError, ApiUnavailable, Conflict, NotFound
 from rollout.kube.connection import Connection
 from rollout.kube.resources import Resource
@@ -53,24 +54,33 @@ class KubeClient:
 
     async def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "") -> Objects:
         """All objects of a namespace, or of all, page by page."""
+        items, _ = await self._pages(resource, namespace, labels, "application/json")
+        return [{"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in items]
+
+    async def list_metadata(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = ""
+    ) -> tuple[Objects, int]:
+        """Metadata of all objects, and the resourceVersion at which these were all there are."""
+        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+        return await self._pages(resource, namespace, labels, accept)
+
+    async def _pages(self, resource: Resource, namespace: str | None, labels: str, accept: str) -> tuple[Objects, int]:
+        """All pages are of one moment: that of the first, which the continue token carries."""
         items: Objects = []
         token = ""
         while True:
             params = {"limit": str(PAGE_SIZE), "labelSelector": labels, "continue": token}
             page = await self._request(
-                "GET", resource, resource.path(namespace), params={k: v for k, v in params.items() if v}
+                "GET",
+                resource,
+                resource.path(namespace),
+                params={k: v for k, v in params.items() if v},
+                headers={"Accept": accept},
             )
             items += page.get("items") or []
             token = page["metadata"].get("continue") or ""
             if not token:
-                return [{"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in items]
-
-    async def list_metadata(self, resource: Resource) -> Objects:
-        """Metadata of all objects of a kind: what the sweep compares with the caches."""
-        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-        page = await self._request("GET", resource, resource.path(None), headers={"Accept": accept})
-        items: Objects = page.get("items") or []
-        return items
+                return items, int(page["metadata"].get("resourceVersion") or 0)
 
     async def create(self, resource: Resource, obj: Json) -> Json:
         """POST; raises Conflict when the name exists."""
@@ -182,8 +192,7 @@ class KubeClient:
                 ) as response,
             ):
                 status = response.status
-                text = await response.content.read(RESPONSE_BYTES_MAX)
-                answer = _decode(text)
+                answer = _decode(await read_body(response, RESPONSE_BYTES_MAX))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
         finally:

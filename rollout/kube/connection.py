@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import yaml
 
 from rollout.errors import CoalmineError
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 _IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+# What the kubernetes package raises for a kubeconfig that is YAML, but no kubeconfig.
+_MISSHAPEN = (TypeError, KeyError, AttributeError, ValueError)
 
 
 class LoginFailed(CoalmineError):
@@ -50,9 +53,13 @@ def login(kubeconfig: str | None = None, context: str | None = None) -> Login:
         else:
             untyped.load_kube_config(kubeconfig, context, configuration, persist_config=False)
             namespace = _namespace_of(kubernetes_config, kubeconfig, context)
-    except (kubernetes_config.ConfigException, OSError) as error:
-        raise LoginFailed(f"cannot log in to a cluster: {error}; set KUBECONFIG, or run inside a pod") from error
-    return Login(configuration.host, _tls(configuration), _headers(configuration), namespace)
+        if not configuration.host:
+            raise kubernetes_config.ConfigException("the context's cluster names no server")
+        return Login(configuration.host, _tls(configuration), _headers(configuration), namespace)
+    except (kubernetes_config.ConfigException, OSError, yaml.YAMLError, *_MISSHAPEN) as error:
+        source = f" by {kubeconfig}" if kubeconfig else ""
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise LoginFailed(f"cannot log in to a cluster{source}: {words}; set KUBECONFIG, or run inside a pod") from error
 
 
 def _namespace_of(kubernetes_config: Any, kubeconfig: str | None, context: str | None) -> str:

@@ -34,6 +34,7 @@ from rollout.runtime.lease import Elector
 from rollout.runtime.queue import WorkQueue
 from rollout.runtime.recorder import EventRecorder
 from rollout.runtime.settings import Settings
+from rollout.runtime.sweep import sweep
 from rollout.runtime.telemetry import Metrics
 from rollout.runtime.wiring import References, Work, work_for
 
@@ -76,6 +77,7 @@ class Operator:
         self._controllers: dict[Resource, Controller] = {}
         self._served: tuple[Resource, ...] = ()
         self._sweep_asked = asyncio.Event()
+        self._more_is_served = asyncio.Event()
         self._listed_again: set[Resource] = set()
 
     async def run(self) -> None:
@@ -88,7 +90,7 @@ class Operator:
             fenced = KubeClient(self._connection, self._elector.fence, self.metrics.observe_request)
             self._recorder = EventRecorder(fenced, self.metrics)
             around = Surroundings(self.settings.data_dir, self._elector.fence, self.settings.metric_addresses)
-            context = Context(fenced, self.caches, now, self._recorder, self._enqueue)
+            context = Context(fenced, self.caches, now, self._recorder, self._enqueue, self.metrics.count_action)
             async with controllers(context, around) as found:
                 self._controllers = {controller.resource: controller for controller in found.controllers}
                 await self._serve(servers, found.webhook)
@@ -150,9 +152,30 @@ class Operator:
             return None
 
     async def _watch(self) -> None:
-        handlers = watches.registry(self._connection, self._served, self._on_event)
-        selectors = {resource: selector for resource, selector in SELECTORS.items() if resource in self._served}
-        await watches.supervise(handlers, watches.settings(selectors), self.settings.namespaces, self._restarted)
+        """Watch what is served, and begin again once more is."""
+        while True:
+            configured = watches.settings({r: labels for r, labels in SELECTORS.items() if r in self._served})
+            watched = watches.Watches(
+                partial(Connection, self.settings.kubeconfig, self.settings.context),
+                self._served,
+                self.settings.namespaces,
+                configured,
+                self._on_event,
+            )
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(watched.supervise(self._restarted))
+                await self._more_is_served.wait()
+                self._more_is_served.clear()
+                watching.cancel()
+
+    async def _look_for_kinds(self) -> None:
+        """A cluster may get the Gateway API after us."""
+        for resource in OPTIONAL:
+            if resource not in self._served and await self._discover(resource) is not None:
+                log.info("%s is served now", resource.kind)
+                self._served += (resource,)
+                await self._fill(resource)
+                self._more_is_served.set()
 
     def _restarted(self) -> None:
         self.metrics.restarts.inc()
@@ -161,14 +184,17 @@ class Operator:
     async def _prime(self) -> None:
         """Fill every cache by a list of our own, so that `synced` is a fact and not a guess about a watch."""
         for resource in self._served:
-            for obj in await self._list(resource):
-                self._take(resource, obj)
-            self.caches[resource].synced = True
+            await self._fill(resource)
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
         self.synced.set()
         log.info("caches are complete", extra={"objects": sum(map(len, self.caches.values()))})
+
+    async def _fill(self, resource: Resource) -> None:
+        for obj in await self._list(resource):
+            self._take(resource, obj)
+        self.caches[resource].synced = True
 
     async def _list(self, resource: Resource) -> list[Json]:
         namespaces = (self.settings.namespaces or (None,)) if resource.namespaced else (None,)
@@ -226,19 +252,25 @@ class Operator:
                 log.debug("a sweep is due")
             self._sweep_asked.clear()
             self._listed_again.clear()
+            await self._look_for_kinds()
             await self._sweep()
 
     async def _sweep(self) -> None:
         for resource in self._served:
             try:
-                live = await self._plain.list(resource, labels=SELECTORS.get(resource, ""))
+                ghosts = await sweep(
+                    self._plain,
+                    resource,
+                    self.caches[resource],
+                    self.settings.namespaces,
+                    SELECTORS.get(resource, ""),
+                    forget=partial(self._forget, resource),
+                    take=partial(self._take, resource),
+                )
             except CoalmineError as error:
                 log.warning("cannot sweep %s: %s", resource.plural, error)
                 continue
-            ghosts = self.caches[resource].sweep(live, partial(self._forget, resource))
             self.metrics.ghosts.labels(resource.kind).inc(ghosts)
-            for obj in live:
-                self._take(resource, obj)
 
     async def _lead_forever(self) -> None:
         """Work while the Lease is ours; when it is lost, stop at once and stand by again."""

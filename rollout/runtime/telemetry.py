@@ -49,6 +49,8 @@ def set_up_logging(form: str, level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("kopf", "aiohttp.access", "urllib3", "git", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns that signals are ours when it does not run in the main thread, which is what we want.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 
 
 class Metrics:
@@ -79,3 +81,7 @@ class Metrics:
     def observe_request(self, verb: str, kind: str, status: int) -> None:
         """Count a request to the API server."""
         self.requests.labels(verb, kind, str(status)).inc()
+
+    def count_action(self, action: str) -> None:
+        """Count an action that is carried out."""
+        self.actions.labels(action).inc()

@@ -2,12 +2,17 @@
 
 Measured limits of kopf that shape this file: no coalescing of events, a diff-base built for each event (switched off),
 the operator task dies of a fatal watch error (a supervisor restarts it), deletions in a gap are never told (the sweep).
+And it takes the process for its own: it replaces the handlers of signals, and whenever it ends it cancels
+every task of its loop. So it gets a thread and a loop of its own, where neither can harm.
 """
 
 import asyncio
 import itertools
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import kopf
@@ -20,6 +25,7 @@ OnEvent = Callable[[Resource, str | None, Json], None]
 log = logging.getLogger("coalmine.watches")
 
 RESTART_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 5.0
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -57,8 +63,76 @@ class _Endless(Iterable[float]):
         return itertools.chain((0.2, 0.5, 1, 2, 5), itertools.repeat(10))
 
 
-def registry(connection: Connection, resources: Iterable[Resource], on_event: OnEvent) -> kopf.OperatorRegistry:
-    """Handlers for the events of all resources, over the one session that we log in ourselves."""
+@dataclass(frozen=True)
+class Watches:
+    """What is watched, and who is told.
+
+    Attributes:
+        connect: makes a connection; called in kopf's loop.
+        resources: what is watched.
+        namespaces: where; none: everywhere.
+        settings: kopf's.
+        on_event: told of each event, in the loop of whoever supervises.
+    """
+
+    connect: Callable[[], Connection]
+    resources: tuple[Resource, ...]
+    namespaces: tuple[str, ...]
+    settings: kopf.OperatorSettings
+    on_event: OnEvent
+
+    async def supervise(self, restarted: Callable[[], None]) -> None:
+        """Watch, and watch again whenever a fatal watch error has ended it; `restarted` is told of that."""
+        delay = 0.2
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._watch()
+                log.warning("the watches ended; they begin again")
+            except Exception as error:  # noqa: BLE001  kopf ends with whatever its tasks raised, and must run again
+                log.warning("the watches failed: %s; they begin again", error)
+            restarted()
+            delay = 0.2 if asyncio.get_running_loop().time() - started > RESTART_SECONDS_MAX else delay
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RESTART_SECONDS_MAX)
+
+    async def _watch(self) -> None:
+        """Run kopf in its thread until it ends; when this task is cancelled, ask it to end."""
+        loop, stop, result = asyncio.get_running_loop(), threading.Event(), Future[None]()
+
+        def tell(resource: Resource, kind: str | None, obj: Json) -> None:
+            if not stop.is_set():
+                loop.call_soon_threadsafe(self.on_event, resource, kind, obj)
+
+        def run() -> None:
+            try:
+                asyncio.run(self._run_kopf(stop, tell))
+            except BaseException as error:  # noqa: BLE001  handed over to the loop that waits
+                result.set_exception(error)
+            else:
+                result.set_result(None)
+
+        threading.Thread(target=run, name="kopf", daemon=True).start()
+        ended = asyncio.wrap_future(result)
+        try:
+            await asyncio.shield(ended)
+        finally:
+            stop.set()
+            await asyncio.wait([ended], timeout=STOP_SECONDS_MAX)
+
+    async def _run_kopf(self, stop: threading.Event, tell: OnEvent) -> None:
+        connection = self.connect()
+        scope: dict[str, Any] = {"namespaces": list(self.namespaces)} if self.namespaces else {"clusterwide": True}
+        try:
+            handlers = _registry(connection, self.resources, tell)
+            await kopf.operator(registry=handlers, settings=self.settings, stop_flag=stop, **scope)
+        finally:
+            stop.set()  # A thread of this loop waits for it, and would hold the loop's end up.
+            await connection.close()
+
+
+def _registry(connection: Connection, resources: Iterable[Resource], on_event: OnEvent) -> kopf.OperatorRegistry:
+    """Handlers for the events of all resources, over a session that we log in ourselves."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
@@ -74,25 +148,3 @@ def _listen(handlers: kopf.OperatorRegistry, resource: Resource, on_event: OnEve
     @kopf.on.event(resource.group, resource.version, resource.plural, registry=handlers, id=resource.plural)
     async def take(event: kopf.RawEvent, **_: Any) -> None:
         on_event(resource, event["type"], dict(event["object"]))
-
-
-async def supervise(
-    handlers: kopf.OperatorRegistry,
-    configured: kopf.OperatorSettings,
-    namespaces: tuple[str, ...],
-    restarted: Callable[[], None],
-) -> None:
-    """Run kopf, and run it again whenever a fatal watch error has ended it."""
-    delay = 0.2
-    while True:
-        started = asyncio.get_running_loop().time()
-        try:
-            scope: dict[str, Any] = {"namespaces": list(namespaces)} if namespaces else {"clusterwide": True}
-            await kopf.operator(registry=handlers, settings=configured, **scope)
-            log.warning("the watches ended; they begin again")
-        except Exception as error:  # noqa: BLE001  kopf ends with whatever its tasks raised, and must run again
-            log.warning("the watches failed: %s; they begin again", error)
-        restarted()
-        delay = 0.2 if asyncio.get_running_loop().time() - started > RESTART_SECONDS_MAX else delay
-        await asyncio.sleep(delay)
-        delay = min(delay * 2, RESTART_SECONDS_MAX)

@@ -53,7 +53,7 @@ class Informer:
         if response.status != 200:
             raise ValueError(page.get("message"))
         items = page.get("items") or []
-        self.cache.sweep(items, self._changed)
+        self.cache.sweep(items, int(page["metadata"]["resourceVersion"]), self._changed)
         for item in items:
             if self.cache.put(item):
                 self._changed(item)

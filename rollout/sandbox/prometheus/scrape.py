@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from analysis.bodies import BodyTooLarge, read_body
 from rollout.api.keys import HASH_LABEL
 from rollout.kube.cache import Cache
 from rollout.sandbox.prometheus.store import Store
@@ -42,9 +43,9 @@ class Scraper:
         labels = labels_of(pod, str(target))
         try:
             async with session.get(f"http://{target}/metrics", allow_redirects=False) as response:
-                body = await response.content.read(BODY_BYTES_MAX + 1)
-                good = response.status == 200 and len(body) <= BODY_BYTES_MAX
-        except (aiohttp.ClientError, TimeoutError, OSError):
+                body = await read_body(response, BODY_BYTES_MAX)
+                good = response.status == 200
+        except (aiohttp.ClientError, BodyTooLarge, TimeoutError, OSError):
             body, good = b"", False
         taken = good and self._store.take(at_ms, labels, body.decode(errors="replace"))
         self._store.take(at_ms, labels, f"up {1 if taken else 0}\n")
