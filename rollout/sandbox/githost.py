@@ -62,7 +62,8 @@ class GitHost:
         self.root.mkdir(parents=True, exist_ok=True)
         app = web.Application(client_max_size=BODY_BYTES_MAX)
         app.router.add_route("*", "/{path:.+}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None)
+        # git http-backend unpacks what git has packed.
+        self._runner = web.AppRunner(app, access_log=None, auto_decompress=False)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()

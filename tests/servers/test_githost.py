@@ -76,6 +76,22 @@ def test_fetch_reads_what_was_pushed(tmp_path: Path) -> None:
     on_host(tmp_path, story)
 
 
+def test_a_clone_with_many_commits_of_its_own_can_fetch(tmp_path: Path) -> None:
+    """Its request is longer than a kilobyte, so git packs it."""
+
+    def story(bench: Bench) -> None:
+        bench.work.commit("one", {"x": "1"})
+        url = bench.url.replace("//", f"//{READER.username}:{READER.password}@")
+        bench.work.git("clone", "-q", url, str(tmp_path / "other"))
+        for number in range(40):
+            bench.work.git("-C", str(tmp_path / "other"), "commit", "-q", "--allow-empty", "-m", str(number))
+        second = bench.work.commit("two", {"x": "2"})
+        bench.work.git("-C", str(tmp_path / "other"), "fetch", "-q", "origin", "main")
+        assert bench.work.git("-C", str(tmp_path / "other"), "rev-parse", "FETCH_HEAD") == second
+
+    on_host(tmp_path, story)
+
+
 def test_a_bearer_token_works_and_is_in_no_message(tmp_path: Path) -> None:
     def story(bench: Bench) -> None:
         head = bench.work.commit("one", {"x": "1"})
