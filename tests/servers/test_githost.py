@@ -83,7 +83,7 @@ def test_a_clone_with_many_commits_of_its_own_can_fetch(tmp_path: Path) -> None:
         bench.work.commit("one", {"x": "1"})
         url = bench.url.replace("//", f"//{READER.username}:{READER.password}@")
         bench.work.git("clone", "-q", url, str(tmp_path / "other"))
-        for number in range(40):
+        for number in range(200):
             bench.work.git("-C", str(tmp_path / "other"), "commit", "-q", "--allow-empty", "-m", str(number))
         second = bench.work.commit("two", {"x": "2"})
         bench.work.git("-C", str(tmp_path / "other"), "fetch", "-q", "origin", "main")
