@@ -185,7 +185,8 @@ def _picture(
         parts.append(_text(axes.x(at) + (-4 if late else 4), TOP - 4, subject[:34], MARK, "end" if late else "start"))
     parts += drawn
     span = axes.end - axes.start
-    parts += [_text(axes.x(axes.start + span * i / 6), HEIGHT - 8, f"{span * i / 6:.0f} s") for i in range(7)]
+    parts += [_text(axes.x(axes.start + span * i / 6), HEIGHT - 8, f"{span * i / 6:.0f} s") for i in range(6)]
+    parts.append(_text(WIDTH - 2, HEIGHT - 8, f"{span:.0f} s", anchor="end"))
     parts += [_text(LEFT + 110 * i, 12, f"● {name}", colour, "start") for i, (name, colour) in enumerate(legend)]
     return "".join(parts) + "</svg>"
 
