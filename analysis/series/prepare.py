@@ -86,7 +86,7 @@ def _missing(arms: list[ArmData]) -> tuple[str, ...]:
     empty = [name for name, arm in named if arm.last_sample is None]
     if not empty:
         return ("samples stopped arriving: look at the metrics store and its targets",)
-    return (f"no series of {' and '.join(empty)}: check the selector, and that pods are scraped",)
+    return (f"no samples of {' and '.join(empty)} that are numbers: check the selector, and that pods are scraped",)
 
 
 def _state(windows: CountWindows) -> DataState:

@@ -143,7 +143,7 @@ def test_a_canary_without_series_beside_a_busy_stable_is_no_data() -> None:
     series = {key: [s for s in all_of if s.label("pod").startswith("old")] for key, all_of in simulated(0.02).items()}
     judgement, _ = look(spec(), series, 120)
     assert judgement.metrics[0].state is DataState.NO_DATA
-    assert "no series of the canary" in judgement.metrics[0].problems[0]
+    assert "no samples of the canary that are numbers" in judgement.metrics[0].problems[0]
 
 
 def test_without_traffic_nothing_is_expected() -> None:
