@@ -158,6 +158,16 @@ class Stage:
         await self.until(f"{name} is Healthy at {image}", holds)
         return await self.status(name)
 
+    async def until_pause(self, reason: str) -> Json:
+        """Wait until a reason is among those that pause the Rollout."""
+
+        async def holds() -> Json | None:
+            status = await self.status()
+            reasons = [pause["reason"] for pause in status.get("pauseConditions") or []]
+            return status if reason in reasons else None
+
+        return await self.until(f"the Rollout pauses for {reason}", holds)
+
     async def until_weight(self, percent: int, route: str = "web") -> None:
         """Wait until a gateway has taken a weight."""
 
@@ -222,6 +232,19 @@ class Stage:
         """Requests that no version answered."""
         return sum(line["failed"] for line in self.counts(since))
 
+    def errors_of(self, version: str) -> int:
+        """Requests that a version answered with an error."""
+        return sum(line["arms"].get(version, {}).get("errors", 0) for line in self.counts())
+
+    async def until_answered(self, version: str, more: int) -> None:
+        """Wait until clients counted so many more answers of a version: they are a story's clock."""
+        seen = self.answered_by(version)
+
+        async def holds() -> bool:
+            return self.answered_by(version) >= seen + more
+
+        await self.until(f"version {version} has answered {more} more requests", holds)
+
     # Git
 
     async def repository(self, write: bool = True, **spec: Any) -> Person:
@@ -246,6 +269,17 @@ class Stage:
         kind = {"apiVersion": GIT_REPOSITORIES.api_version, "kind": GIT_REPOSITORIES.kind}
         await self.create({**kind, "metadata": {"name": "config"}, "spec": {**declared, **spec}})
         return person
+
+    def reverts(self, person: Person) -> list[str]:
+        """The commits on the host's branch that are the operator's, newest first."""
+        person.git("fetch", "--quiet", "origin", "main")
+        return person.git("log", "--format=%H", "--author=Coalmine", "origin/main").split()
+
+    def verify_signature(self, person: Person, commit: str) -> None:
+        """Let git itself verify a commit with the sandbox's public key; raises CalledProcessError."""
+        allowed = self.folder / "allowed-signers"
+        allowed.write_text(f"coalmine@example.com {self.box.signing_key.with_suffix('.pub').read_text()}")
+        person.git("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={allowed}", "verify-commit", commit)
 
     async def application(self, path: str = "apps/web", name: str = "web", **spec: Any) -> None:
         """An Application of that repository."""
@@ -358,8 +392,8 @@ spec:
 """
 
 
-def health_template(stage: Stage, tolerance: str = "400%") -> str:
-    """Errors of both arms compared."""
+def health_template(stage: Stage, tolerance: str = "400%", address: str = "") -> str:
+    """Errors of both arms compared; the address is Prometheus' own if none is given."""
     return f"""\
 apiVersion: coalmine.dev/v1alpha1
 kind: AnalysisTemplate
@@ -368,7 +402,7 @@ spec:
   metrics:
   - name: errors
     interval: 1s
-    provider: {{prometheus: {{address: "{stage.box.prometheus_url}"}}}}
+    provider: {{prometheus: {{address: "{address or stage.box.prometheus_url}"}}}}
     comparison:
       counts:
         events: http_requests_total{{namespace="{{{{arms.namespace}}}}", pod=~"{{{{arms.pods}}}}", code="500"}}
