@@ -1,53 +1,69 @@
 """The entry point of `coalmine` and `kubectl coalmine`."""
 
-import argparse
+import os
 import sys
+from pathlib import Path
 
 from rollout import __version__
-from rollout.cli import run, sandbox
+from rollout.cli import get, run, sandbox, status, steer
+from rollout.cli.arguments import FAILED, USAGE, Parser, UsageError, Verbs, add_target_flags
 from rollout.errors import CoalmineError
 
-USAGE = 3
+INTERRUPTED = 130
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage exits with 3, so that CI tells it from a failed rollout."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "coalmine") -> Parser:
     """The whole command line."""
-    root = _Parser(
-        prog="coalmine", description="Progressive delivery that takes back in Git what failed in the cluster."
+    root = Parser(
+        prog=prog,
+        description="Progressive delivery that takes back in Git what failed in the cluster.",
+        epilog=f"example: {prog} get rollouts -A",
     )
-    root.add_argument("--kubeconfig", help="default: $KUBECONFIG, then ~/.kube/config")
-    root.add_argument("--context", help="context of the kubeconfig")
-    commands: argparse._SubParsersAction[argparse.ArgumentParser] = root.add_subparsers(
-        metavar="COMMAND", required=True, parser_class=_Parser
-    )
+    add_target_flags(root)
+    commands: Verbs = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     run.add(commands)
+    get.add(commands)
+    status.add(commands)
+    steer.add(commands)
     sandbox.add(commands)
-    version = commands.add_parser("version", help="print the version")
+    version = commands.add_parser("version", help="print the version", epilog=f"example: {prog} version")
     version.set_defaults(handler=_version)
     return root
 
 
-def _version(_: argparse.Namespace) -> int:
+def _version(_: object) -> int:
     print(f"coalmine {__version__}")
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    arguments = parser().parse_args(argv)
+    prog = "kubectl coalmine" if Path(sys.argv[0]).name == "kubectl-coalmine" else "coalmine"
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # A terminal that knows only ASCII still gets its answer.
+    arguments = parser(prog).parse_args(argv)
+    failed = int(getattr(arguments, "failed", FAILED))
     try:
-        return int(arguments.handler(arguments))
+        code = int(arguments.handler(arguments))
+        sys.stdout.flush()
+    except UsageError as error:
+        return _told(prog, error, USAGE)
     except CoalmineError as error:
-        print(f"coalmine: {error}", file=sys.stderr)
-        return 1
+        return _told(prog, error, failed)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has seen enough, as `head` does; the interpreter must not complain at its end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return failed
+    return code
+
+
+def _told(prog: str, error: Exception, code: int) -> int:
+    """One line for people, whatever the error has in it."""
+    print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

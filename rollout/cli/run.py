@@ -6,10 +6,11 @@ import os
 import signal
 from pathlib import Path
 
+from rollout.cli.arguments import Verbs
 from rollout.runtime.settings import Settings
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Verbs) -> None:
     """Add the verb."""
     parser = commands.add_parser(
         "run",
@@ -17,7 +18,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         description="Run the operator. Several may run; the holder of the Lease acts, the others stand by.",
         epilog="example: coalmine run --namespace shop --log-format text",
     )
-    parser.add_argument("--namespace", action="append", default=[], help="watch only this namespace; repeatable")
+    parser.add_argument(
+        "--namespace", action="append", default=[], dest="namespaces", help="watch only this namespace; repeatable"
+    )
+    parser.add_argument("--kubeconfig", default=argparse.SUPPRESS, help="default: $KUBECONFIG, then the pod's own")
+    parser.add_argument("--context", default=argparse.SUPPRESS, help="context of the kubeconfig")
     parser.add_argument("--lease-namespace", default="", help="where the Lease is; default: the context's namespace")
     parser.add_argument("--lease-name", default="coalmine")
     parser.add_argument("--lease-seconds", type=float, default=15.0, help="how long others wait for a silent leader")
@@ -50,7 +55,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(
         kubeconfig=arguments.kubeconfig or os.environ.get("KUBECONFIG"),
         context=arguments.context,
-        namespaces=tuple(arguments.namespace),
+        namespaces=(*arguments.namespaces, *([arguments.namespace] if arguments.namespace else [])),
         lease_namespace=arguments.lease_namespace,
         lease_name=arguments.lease_name,
         lease_duration_seconds=seconds,

@@ -13,14 +13,16 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from rollout.cli.arguments import Parser, Verbs
+
 UP_SECONDS_MAX = 120
 DOWN_SECONDS_MAX = 60
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Verbs) -> None:
     """Add the verbs."""
     parser = commands.add_parser("sandbox", help="the whole loop on this machine, without a cluster")
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=Parser)
     demo = verbs.add_parser(
         "demo",
         help="watch a good and a bad release, and the revert in Git",
@@ -31,8 +33,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     demo.set_defaults(handler=run_demo)
     up = verbs.add_parser("up", help="start a sandbox in a folder", epilog="example: coalmine sandbox up --data ~/box")
     up.add_argument("--foreground", action="store_true", help="stay until Ctrl-C instead of leaving it running")
-    down = verbs.add_parser("down", help="end it; its data stay in the folder")
-    status = verbs.add_parser("status", help="what runs, and where")
+    down = verbs.add_parser(
+        "down", help="end it; its data stay in the folder", epilog="example: coalmine sandbox down --data ~/box"
+    )
+    status = verbs.add_parser(
+        "status", help="what runs, and where", epilog="example: coalmine sandbox status --data ~/box"
+    )
     for verb, handler in ((up, run_up), (down, run_down), (status, run_status)):
         verb.add_argument("--data", type=Path, default=Path(".sandbox"), help="its folder; default: .sandbox")
         verb.set_defaults(handler=handler)
