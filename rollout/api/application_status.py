@@ -140,6 +140,8 @@ class ApplicationStatus(Model):
     """Digest of the rendered objects."""
     closure_digest: str = ""
     """Digest of the files that the render read."""
+    last_handled_refresh: str = ""
+    """Value of the annotation `coalmine.dev/refresh` that was answered last: a pass that began after it has ended."""
     inventory: Inventory = Inventory()
     """What was applied."""
     rollouts: tuple[ApplicationRollout, ...] = ()

@@ -130,6 +130,8 @@ class GitRepositoryStatus(Model):
     """Path of the webhook receiver for this repository."""
     revision: str = ""
     """The fetched revision as `<ref>@sha1:<commit>`."""
+    last_handled_refresh: str = ""
+    """Value of the annotation `coalmine.dev/refresh` that was answered last: the host was asked after it."""
     last_fetch_time: str = ""
     """When the host was asked last with success, RFC 3339."""
     conditions: tuple[Condition, ...] = ()

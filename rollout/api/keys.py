@@ -14,6 +14,8 @@ RUN_TYPE = "rollout-type"
 WEIGHTS = "coalmine.dev/weights"
 APPLICATION = "coalmine.dev/application"
 TEMPLATE_DIGEST = "coalmine.dev/template-digest"
+REFRESH = "coalmine.dev/refresh"
+"""On Applications and GitRepositories: any new value asks for a look now; the status names the last one answered."""
 FINALIZER = "coalmine.dev/routes"
 
 MANAGER = "coalmine"

@@ -6,11 +6,12 @@ import msgspec
 
 from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository
+from rollout.api.keys import REFRESH
 from rollout.api.validate_git import validate_application, validate_git_repository
 from rollout.controllers.context import Context
 from rollout.controllers.recent import reverts_last_hour
 from rollout.controllers.rollout_view import rollout_view
-from rollout.controllers.workshop import REFRESH, Fetched, GitWorkshop, Memory
+from rollout.controllers.workshop import Fetched, GitWorkshop, Memory
 from rollout.domain.sync.digest import digest
 from rollout.domain.sync.objects import ObjectId, Rendered, RenderedObject
 from rollout.domain.sync.references import config_references
@@ -49,6 +50,8 @@ def observe_application(
         outcomes=tuple(sorted(memory.outcomes.items(), key=lambda item: item[0])),
         running=_running(workshop, application, key),
         touched=asked_refresh(application) != memory.refresh or memory.essences != essences(context, application),
+        refresh_asked=asked_refresh(application),
+        refresh_answered=memory.refresh,
         in_use=_in_use(context, application),
         shared_paths=shared_paths(workshop, key),
     )

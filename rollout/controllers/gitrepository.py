@@ -3,11 +3,12 @@
 import msgspec
 
 from rollout.api.gitrepository import GitRepository, GitRepositorySpec
+from rollout.api.keys import REFRESH
 from rollout.api.validate_git import validate_git_repository
 from rollout.controllers.context import Context, publish
 from rollout.controllers.gitjobs import RepositoryState, fetch_job
 from rollout.controllers.recent import reverts_last_hour
-from rollout.controllers.workshop import REFRESH, Fetched, GitWorkshop, read_secret
+from rollout.controllers.workshop import Fetched, GitWorkshop, read_secret
 from rollout.domain.sync.repository import RepositoryWorld, decide_repository
 from rollout.errors import CoalmineError, InvalidSpec
 from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret, decode_secret
@@ -57,6 +58,8 @@ class GitRepositoryController:
             tried_at=fetched.at,
             tried_generation=fetched.generation,
             hinted=key in self._workshop.hints or _asked(repository) != fetched.refresh,
+            refresh_asked=_asked(repository),
+            refresh_answered=fetched.refresh,
             fetching=self._workshop.background.is_running(f"fetch {key[0]}/{key[1]}"),
             webhook_path=fetched.webhook_path,
             write_problem=fetched.write_problem,

@@ -20,8 +20,6 @@ from rollout.kube.resources import SECRETS
 from rollout.ports import KubeApi
 from rollout.render.render import Scopes
 
-REFRESH = "coalmine.dev/refresh"
-
 _HTTP_STATUS = {
     Delivery.ACCEPTED: 202,
     Delivery.TOO_LARGE: 413,

@@ -53,13 +53,15 @@ def login(kubeconfig: str | None = None, context: str | None = None) -> Login:
         else:
             untyped.load_kube_config(kubeconfig, context, configuration, persist_config=False)
             namespace = _namespace_of(kubernetes_config, kubeconfig, context)
-        if not configuration.host:
-            raise kubernetes_config.ConfigException("the context's cluster names no server")
-        return Login(configuration.host, _tls(configuration), _headers(configuration), namespace)
+        way = Login(configuration.host, _tls(configuration), _headers(configuration), namespace)
     except (kubernetes_config.ConfigException, OSError, yaml.YAMLError, *_MISSHAPEN) as error:
         source = f" by {kubeconfig}" if kubeconfig else ""
         words = " ".join(str(error).split()) or type(error).__name__
-        raise LoginFailed(f"cannot log in to a cluster{source}: {words}; set KUBECONFIG, or run inside a pod") from error
+        remedy = "set KUBECONFIG, or run inside a pod"
+        raise LoginFailed(f"cannot log in to a cluster{source}: {words}; {remedy}") from error
+    if not way.server:
+        raise LoginFailed("cannot log in to a cluster: the context's cluster names no server; mend the kubeconfig")
+    return way
 
 
 def _namespace_of(kubernetes_config: Any, kubeconfig: str | None, context: str | None) -> str:

@@ -15,10 +15,11 @@ from rollout.domain.sync.conditions import conditions_of, invalid_conditions
 from rollout.domain.sync.objects import Rendered
 from rollout.domain.sync.records import updated_records
 from rollout.domain.sync.reverting import next_step
-from rollout.domain.sync.syncing import plan_sync
+from rollout.domain.sync.syncing import SyncStep, plan_sync
 from rollout.domain.sync.world import ApplicationWorld
 
 RELEASE = "coalmine.dev/release"
+_OF_A_PASS = frozenset({"Applied", "ApplyFailed", "Drifted", "PruneFailed", "PruneHeld"})
 
 
 def decide(world: ApplicationWorld, now: float) -> Decision[ApplicationStatus]:
@@ -38,7 +39,10 @@ def decide(world: ApplicationWorld, now: float) -> Decision[ApplicationStatus]:
     sync = plan_sync(world, records, now)
     status = _status(world, records, sync.applied_revision)
     status = msgspec.structs.replace(
-        status, inventory=sync.inventory, conditions=conditions_of(world, sync, records, now)
+        status,
+        inventory=sync.inventory,
+        last_handled_refresh=_handled_refresh(world, sync),
+        conditions=conditions_of(world, sync, records, now),
     )
     planned = any(step.record.revert != _known(world, step.record) for step in reverts)
     return Decision(
@@ -83,6 +87,13 @@ def _status(
         closure_digest=rendered.closure_digest if rendered is not None else status.closure_digest,
         rollouts=records,
     )
+
+
+def _handled_refresh(world: ApplicationWorld, sync: SyncStep) -> str:
+    """The refresh that was answered: by a pass that began after it, or by the reason why there is none."""
+    under_way = sync.busy or bool(world.running & {"render", "apply", "prune"})
+    passed = world.refresh_answered == world.refresh_asked or sync.synced.reason not in _OF_A_PASS
+    return world.refresh_asked if passed and not under_way else world.application.status.last_handled_refresh
 
 
 def _released(world: ApplicationWorld, records: tuple[ApplicationRollout, ...]) -> Iterator[SyncAction]:

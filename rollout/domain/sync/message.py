@@ -24,7 +24,9 @@ def commit_message(plan: RevertPlan, commits: Iterable[str]) -> str:
         commits: the commits in which the change was made; the first twenty are named.
     """
     what = f"{plan.namespace}/{plan.name}"
-    subject = _line(f"revert({what}): {plan.subject} failed at {plan.weight_percent}%", _SUBJECT_LENGTH_MAX)
+    # The weight is an analysis run's to remember; without one it is better not told than told as 0.
+    where = f" at {plan.weight_percent}%" if plan.weight_percent else ""
+    subject = _line(f"revert({what}): {plan.subject} failed{where}", _SUBJECT_LENGTH_MAX)
     trailers = [
         (REVERT_ID, plan.id),
         (REVERT_OF, f"{plan.good}..{plan.bad}"),

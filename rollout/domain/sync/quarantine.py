@@ -68,7 +68,7 @@ def enter(record: ApplicationRollout, view: RolloutView, failure: Failure, commi
         images=tuple(sorted({i.digest for i in fresh if i.digest})),
         references=tuple(sorted({i.reference for i in fresh if i.reference})),
         revision=commit,
-        reason=f"failed at {failure.weight_percent} %",
+        reason=f"failed at {failure.weight_percent} %" if failure.weight_percent else "failed",
         analysis_run=failure.analysis_run,
         since=failure.at,
     )

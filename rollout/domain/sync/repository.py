@@ -41,6 +41,10 @@ class RepositoryWorld:
     """Generation of the spec that was tried last."""
     hinted: bool = False
     """A notification says that there is something new."""
+    refresh_asked: str = ""
+    """Value of the annotation by which a person asks for a look at the host now."""
+    refresh_answered: str = ""
+    """Value of it when the last look began that has ended."""
     fetching: bool = False
     webhook_path: str = ""
     write_problem: str = ""
@@ -68,6 +72,7 @@ def decide_repository(world: RepositoryWorld, now: float) -> Decision[GitReposit
         webhook_path=world.webhook_path or status.webhook_path,
         revision=world.label or status.revision,
         last_fetch_time=_fetch_time(world),
+        last_handled_refresh=_handled_refresh(world),
         conditions=conditions,
     )
     return Decision(
@@ -87,6 +92,13 @@ def _due_at(world: RepositoryWorld) -> float:
         return world.tried_at + HINT_SECONDS
     interval = duration_seconds(world.repository.spec.interval) if not world.problems else RETRY_SECONDS
     return world.tried_at + (min(interval, RETRY_SECONDS) if world.error else interval)
+
+
+def _handled_refresh(world: RepositoryWorld) -> str:
+    """The refresh that was answered; where the host is not asked at all, the conditions are the answer."""
+    if world.problems or world.repository.spec.suspend:
+        return world.refresh_asked
+    return world.refresh_answered or world.repository.status.last_handled_refresh
 
 
 def _fetch_time(world: RepositoryWorld) -> str:

@@ -140,6 +140,10 @@ class ApplicationWorld:
     """Jobs that run: `render`, `apply`, `prune`, or a revert id."""
     touched: bool = False
     """Somebody wrote one of our objects since the last pass."""
+    refresh_asked: str = ""
+    """Value of the annotation by which a person asks for a full pass now."""
+    refresh_answered: str = ""
+    """Value of it when the last pass began."""
     in_use: frozenset[ObjectId] = frozenset()
     """ConfigMaps and Secrets that pods of any revision still read."""
     shared_paths: frozenset[str] = frozenset()
