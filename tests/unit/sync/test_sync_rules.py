@@ -177,6 +177,11 @@ def test_the_message_has_all_trailers_and_no_value_can_forge_one() -> None:
     ]
 
 
+def test_a_weight_that_nobody_remembers_is_not_told_as_zero() -> None:
+    subject = commit_message(replace(PLAN, weight_percent=0), []).splitlines()[0]
+    assert subject == "revert(shop/web): web:2 failed"
+
+
 def test_the_id_names_one_failure() -> None:
     parts = ["https://example.com/shop", "main", "apps/web", "shop/web", "sha256:bb", "b" * 40]
     same = {revert_id(*parts) for _ in range(3)}
