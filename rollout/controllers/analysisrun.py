@@ -22,9 +22,9 @@ from analysis.run_spec import WEIGHTS_ANNOTATION, AnalysisRunSpec, AnalysisRunSt
 from analysis.weights import parse_weights
 from analysis.world import LookDue, MeasurementDue, MetricMeasured, RunWorld
 from rollout.api.analysis import AnalysisRun
-from rollout.api.keys import HASH_LABEL
 from rollout.controllers.background import Background
 from rollout.controllers.context import Context, publish
+from rollout.controllers.terms import hash_term
 from rollout.domain.decision import Event, earliest
 from rollout.errors import Conflict, InvalidSpec
 from rollout.execute import owner_reference
@@ -166,9 +166,9 @@ class AnalysisRunController:
     def _see_pods(self, live: Json, memory: _Memory) -> None:
         """Remember pods of both arms, the dead ones too: what they did counts."""
         arms = ((live["spec"].get("comparison") or {}).get("arms")) or {}
-        hashes = {(arm or {}).get("podTemplateHash") for arm in arms.values()} - {None, ""}
-        for pod in self._context.caches[PODS].all(live["metadata"]["namespace"]):
-            if (pod["metadata"].get("labels") or {}).get(HASH_LABEL) in hashes:
+        hashes = {str((arm or {}).get("podTemplateHash") or "") for arm in arms.values()} - {""}
+        for pod_hash in sorted(hashes):
+            for pod in self._context.caches[PODS].find(hash_term(live["metadata"]["namespace"], pod_hash)):
                 memory.pods[pod["metadata"]["name"]] = pod_seen(pod)
         while len(memory.pods) > PODS_REMEMBERED:
             memory.pods.pop(next(iter(memory.pods)))

@@ -16,6 +16,7 @@ from analysis.verdict import AnalysisPhase
 from rollout.api.keys import DESIRED_REPLICAS, FINGERPRINT, HASH_LABEL, MANAGED_BY, REVISION, SCALE_DOWN_DEADLINE
 from rollout.api.rollout import CanaryStrategy, Rollout
 from rollout.api.validate_rollout import validate_rollout
+from rollout.controllers.terms import claim_term, claims
 from rollout.domain.progress.podhash import pod_hashes
 from rollout.domain.progress.standing import updating
 from rollout.domain.world import PodView, ReplicaSetView, RouteView, RunView, ServiceView, World
@@ -199,30 +200,17 @@ def _taken(caches: Caches, namespace: str, rollout: Rollout) -> frozenset[str]:
 
 def _rivals(caches: Caches, live: Json) -> tuple[str, ...]:
     """Older Rollouts of the namespace that claim the same Service or the same pods: the later one is refused."""
-    mine = _claims(live)
-    older = [
-        other
-        for other in caches[ROLLOUTS].all(live["metadata"]["namespace"])
-        if other["metadata"]["uid"] != live["metadata"]["uid"] and _age(other) < _age(live)
-    ]
+    namespace = live["metadata"]["namespace"]
     return tuple(
         f'{claim} is claimed by Rollout "{key_of(other)[1]}" already; one belongs to one Rollout'
-        for other in older
-        for claim in sorted(mine & _claims(other))
+        for claim in sorted(claims(live))
+        for other in caches[ROLLOUTS].find(claim_term(namespace, claim))
+        if other["metadata"]["uid"] != live["metadata"]["uid"] and _age(other) < _age(live)
     )
 
 
 def _age(obj: Json) -> tuple[str, str]:
     return obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]
-
-
-def _claims(live: Json) -> frozenset[str]:
-    spec = live.get("spec") or {}
-    canary = (spec.get("strategy") or {}).get("canary") or {}
-    services = [f'Service "{canary[f]}"' for f in ("stableService", "canaryService") if canary.get(f)]
-    labels = (spec.get("selector") or {}).get("matchLabels") or {}
-    selector = [f"selector {','.join(f'{k}={v}' for k, v in sorted(labels.items()))}"] if labels else []
-    return frozenset([*services, *selector])
 
 
 def _with_run(caches: Caches, live: Json, world: World) -> World:

@@ -1,4 +1,4 @@
-"""Our own caches of objects: the newest resourceVersion wins, owners are indexed, missed deletions are swept.
+"""Our own caches of objects: the newest resourceVersion wins, owners and terms are indexed, missed deletions are swept.
 
 Events and the answers of our own writes go through the same door, so every turn reads its own writes.
 """
@@ -35,12 +35,15 @@ class Cache:
     Args:
         changed: told of every object that was taken in, by a watch or by an answer to a write of ours: the watch's own
             event of that write comes later, is no news any more, and wakes nobody.
+        terms: words by which objects of this kind are looked for, beside their owners' uids.
     """
 
-    def __init__(self, changed: Callable[[Json], None] = lambda _: None) -> None:
-        self._changed = changed
+    def __init__(
+        self, changed: Callable[[Json], None] = lambda _: None, terms: Callable[[Json], Iterable[str]] = lambda _: ()
+    ) -> None:
+        self._changed, self._terms = changed, terms
         self._objects: dict[Key, Json] = {}
-        self._by_owner: dict[str, set[Key]] = defaultdict(set)
+        self._index: dict[str, set[Key]] = defaultdict(set)
         self._gone: dict[str, int] = {}
         self.synced = False
 
@@ -56,8 +59,8 @@ class Cache:
             return False
         self._unindex(known)
         self._objects[key] = slim(obj)
-        for owner in metadata.get("ownerReferences") or []:
-            self._by_owner[owner["uid"]].add(key)
+        for term in self._terms_of(self._objects[key]):
+            self._index[term].add(key)
         self._changed(self._objects[key])
         return True
 
@@ -86,7 +89,11 @@ class Cache:
 
     def owned(self, uid: str) -> list[Json]:
         """The objects that name this owner."""
-        found = (self._objects.get(key) for key in sorted(self._by_owner.get(uid, ())))
+        return self.find(uid)
+
+    def find(self, term: str) -> list[Json]:
+        """The objects that a term stands for; costs what it finds, not what exists."""
+        found = (self._objects.get(key) for key in sorted(self._index.get(term, ())))
         return [obj for obj in found if obj is not None]
 
     def sweep(
@@ -126,12 +133,16 @@ class Cache:
         if obj is None:
             return
         key = key_of(obj)
-        for owner in obj["metadata"].get("ownerReferences") or []:
-            keys = self._by_owner.get(owner["uid"])
+        for term in self._terms_of(obj):
+            keys = self._index.get(term)
             if keys is not None:
                 keys.discard(key)
                 if not keys:
-                    del self._by_owner[owner["uid"]]
+                    del self._index[term]
+
+    def _terms_of(self, obj: Json) -> set[str]:
+        owners = obj["metadata"].get("ownerReferences") or []
+        return {*(owner["uid"] for owner in owners), *self._terms(obj)}
 
     def _remember_gone(self, uid: str, version: int) -> None:
         """Late answers and events of a deleted object must not bring it back; the memory is bounded."""

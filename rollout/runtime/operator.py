@@ -10,6 +10,7 @@ from typing import Any
 
 from rollout.controllers.context import Context, Controller
 from rollout.controllers.registry import Surroundings, controllers
+from rollout.controllers.terms import TERMS
 from rollout.errors import ApiError, CoalmineError, Conflict, LeadershipLost, Transient
 from rollout.kube.cache import Cache, Key
 from rollout.kube.client import KubeClient
@@ -68,7 +69,8 @@ class Operator:
 
     def __post_init__(self) -> None:
         self.caches: dict[Resource, Cache] = {
-            resource: Cache(partial(self._changed, resource)) for resource in (*REQUIRED, *OPTIONAL)
+            resource: Cache(partial(self._changed, resource), TERMS.get(resource, lambda _: ()))
+            for resource in (*REQUIRED, *OPTIONAL)
         }
         self.references = References()
         self.queue: WorkQueue[Work] = WorkQueue()

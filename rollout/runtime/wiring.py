@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from rollout.api.keys import MANAGED_BY
+from rollout.controllers.terms import manager_term
 from rollout.kube.cache import Cache, Key, key_of
 from rollout.kube.inventory import owner_of
 from rollout.kube.resources import (
@@ -132,11 +133,7 @@ def _managed(service: Json, key: Key) -> list[Work]:
 
 def _services_of(caches: dict[Resource, Cache], rollout: Key) -> list[Work]:
     """Services that this Rollout manages, or managed: it may be gone, or name others now."""
-    managed = [
-        service
-        for service in caches[SERVICES].all(rollout[0])
-        if (service["metadata"].get("annotations") or {}).get(MANAGED_BY) == rollout[1]
-    ]
+    managed = caches[SERVICES].find(manager_term(*rollout))
     return [(SERVICES, key_of(service)) for service in managed]
 
 

@@ -1,0 +1,37 @@
+"""Finding objects by what they say of others, without looking at all that exist."""
+
+from typing import Any
+
+from rollout.controllers.terms import TERMS, claim_term, manager_term
+from rollout.kube.cache import Cache
+from rollout.kube.resources import ROLLOUTS, SERVICES
+
+
+def rollout(name: str, service: str, version: int = 1) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "shop", "uid": name, "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {"strategy": {"canary": {"stableService": service}}}}
+
+
+def names(found: list[dict[str, Any]]) -> list[str]:
+    return [obj["metadata"]["name"] for obj in found]
+
+
+def test_a_rollout_is_found_by_what_it_claims_now_and_not_by_what_it_claimed_before() -> None:
+    cache = Cache(terms=TERMS[ROLLOUTS])
+    cache.put(rollout("web", "stable"))
+    cache.put(rollout("api", "stable"))
+    assert names(cache.find(claim_term("shop", 'Service "stable"'))) == ["api", "web"]
+    cache.put(rollout("web", "other", version=2))
+    assert names(cache.find(claim_term("shop", 'Service "stable"'))) == ["api"]
+    assert names(cache.find(claim_term("shop", 'Service "other"'))) == ["web"]
+    cache.drop(rollout("api", "stable", version=3))
+    assert cache.find(claim_term("shop", 'Service "stable"')) == []
+    assert cache.find(claim_term("elsewhere", 'Service "other"')) == []
+
+
+def test_services_are_found_by_their_manager() -> None:
+    cache = Cache(terms=TERMS[SERVICES])
+    metadata = {"name": "stable", "namespace": "shop", "uid": "s", "resourceVersion": "1"}
+    cache.put({"metadata": {**metadata, "annotations": {"coalmine.dev/managed-by": "web"}}})
+    cache.put({"metadata": {**metadata, "name": "free", "uid": "f"}})
+    assert names(cache.find(manager_term("shop", "web"))) == ["stable"]
