@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rollout.api.keys import MANAGED_BY
 from rollout.controllers.terms import TERMS, claim_term, manager_term
 from rollout.kube.cache import Cache
 from rollout.kube.resources import ROLLOUTS, SERVICES
@@ -32,6 +33,6 @@ def test_a_rollout_is_found_by_what_it_claims_now_and_not_by_what_it_claimed_bef
 def test_services_are_found_by_their_manager() -> None:
     cache = Cache(terms=TERMS[SERVICES])
     metadata = {"name": "stable", "namespace": "shop", "uid": "s", "resourceVersion": "1"}
-    cache.put({"metadata": {**metadata, "annotations": {"coalmine.dev/managed-by": "web"}}})
+    cache.put({"metadata": {**metadata, "annotations": {MANAGED_BY: "web"}}})
     cache.put({"metadata": {**metadata, "name": "free", "uid": "f"}})
     assert names(cache.find(manager_term("shop", "web"))) == ["stable"]
