@@ -1,4 +1,4 @@
-"""README.md does what it says: its manifests are written, its commands run in order, in a fresh copy and environment."""
+"""README.md does what it says: its manifests are written, its commands run in order, in a fresh copy of the tree."""
 
 import os
 import re
