@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.durations import parse_duration
@@ -29,6 +29,20 @@ class Parser(argparse.ArgumentParser):
         """Make a parser that takes no abbreviations: a script must not change its meaning with a new flag."""
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)
+        self._intermixing = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Let flags stand before, between and after the words, also where the last word may be missing."""
+        optional = any(action.nargs == argparse.OPTIONAL and not action.option_strings for action in self._actions)
+        if not optional or self._intermixing:
+            return super().parse_known_args(args, namespace)
+        self._intermixing = True  # The method below comes back here, twice.
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixing = False
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.print_usage(sys.stderr)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from rollout import __version__
-from rollout.cli import get, run, sandbox, status, steer
+from rollout.cli import analysis, app, get, run, sandbox, status, steer
 from rollout.cli.arguments import FAILED, USAGE, Parser, UsageError, Verbs, add_target_flags
 from rollout.errors import CoalmineError
 
@@ -25,6 +25,8 @@ def parser(prog: str = "coalmine") -> Parser:
     get.add(commands)
     status.add(commands)
     steer.add(commands)
+    app.add(commands)
+    analysis.add(commands)
     sandbox.add(commands)
     version = commands.add_parser("version", help="print the version", epilog=f"example: {prog} version")
     version.set_defaults(handler=_version)

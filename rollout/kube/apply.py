@@ -106,12 +106,7 @@ async def _apply_one(
     resource = await _served(api, wanted)
     for attempt in range(_RACES_MAX):
         live = await api.get(resource, wanted.id.namespace or None, wanted.id.name)
-        _refuse_foreign(live, owner)
-        desired = with_live_values(marked(wanted, owner), live, driven)
-        if live is not None and is_driven(desired, driven):
-            # The driver may write between our read and our write: then this one must fail, not win.
-            version = live["metadata"]["resourceVersion"]
-            desired = {**desired, "metadata": {**desired["metadata"], "resourceVersion": version}}
+        desired = desired_of(wanted, live, owner, driven)
         try:
             result = await _write(api, resource, desired, live, wanted.id, findings, check_only=check_only)
         except Conflict:
@@ -120,6 +115,20 @@ async def _apply_one(
             continue
         _judge(result, wanted.id, findings)
         return
+
+
+def desired_of(wanted: RenderedObject, live: Json | None, owner: Owner, driven: Driven) -> Json:
+    """What is applied for a declared object: marked, with live values where something drives it.
+
+    Raises ApiError where another Application has it.
+    """
+    _refuse_foreign(live, owner)
+    desired = with_live_values(marked(wanted, owner), live, driven)
+    if live is not None and is_driven(desired, driven):
+        # The driver may write between our read and our write: then this one must fail, not win.
+        version = live["metadata"]["resourceVersion"]
+        desired = {**desired, "metadata": {**desired["metadata"], "resourceVersion": version}}
+    return desired
 
 
 async def _write(

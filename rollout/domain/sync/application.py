@@ -55,8 +55,12 @@ def decide(world: ApplicationWorld, now: float) -> Decision[ApplicationStatus]:
 
 def asked_releases(world: ApplicationWorld) -> frozenset[str]:
     """Digests that a person released by annotation."""
-    text = world.application.metadata.annotations.get(RELEASE, "")
-    return frozenset(part.strip() for part in text.split(",")[:20] if part.strip())
+    return asked_digests(world.application.metadata.annotations.get(RELEASE, ""))
+
+
+def asked_digests(annotation: str) -> frozenset[str]:
+    """Digests in the annotation by which a person releases them, at most 20."""
+    return frozenset(part.strip() for part in annotation.split(",")[:20] if part.strip())
 
 
 def _known(world: ApplicationWorld, record: ApplicationRollout) -> object:

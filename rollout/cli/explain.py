@@ -1,0 +1,160 @@
+"""What an AnalysisRun found, in words, metric by metric; and whether its record replays to the same. Pure."""
+
+import base64
+import binascii
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.explain import describe
+from analysis.judgement import Judgement
+from analysis.record import MAX_BYTES, RecordError, digest, replay
+from analysis.run_comparison import summarize
+from analysis.run_spec import AnalysisRunStatus, MetricResult, RunComparisonStatus
+from analysis.spec import Metric
+from rollout.api.analysis import AnalysisRun
+
+Json = dict[str, Any]
+
+RECORD_KEY = "record.json.gz"
+MEASUREMENTS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A record that was judged again.
+
+    Attributes:
+        digest: of the bytes.
+        seen: the judgement they give.
+    """
+
+    digest: str
+    seen: Judgement
+
+
+def unpacked(config_map: Json) -> bytes:
+    """The record in a ConfigMap; raises RecordError where there is none, or one that is too large."""
+    packed = (config_map.get("binaryData") or {}).get(RECORD_KEY)
+    if packed is None:
+        raise RecordError(f"ConfigMap {config_map['metadata']['name']} has no {RECORD_KEY}")
+    try:
+        return unzipped(base64.b64decode(packed, validate=True))
+    except binascii.Error as error:
+        raise RecordError(f"{RECORD_KEY} is not base64: {error}") from error
+
+
+def unzipped(content: bytes) -> bytes:
+    """A record as it was encoded, from a file that may be gzipped; raises RecordError above 16 MiB."""
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            text = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordError(f"the record is not gzip: {error}") from error
+    if len(text) > MAX_BYTES:
+        raise RecordError(f"a record has at most {MAX_BYTES} bytes")
+    return text
+
+
+def replayed(record: bytes) -> Replay:
+    """The record judged again; raises RecordError where it is none."""
+    return Replay(digest(record), replay(record))
+
+
+def discrepancies(published: RunComparisonStatus, again: Replay) -> list[str]:
+    """Where the record and the status differ; none where the record replays to what the status says."""
+    if published.record_digest != again.digest:
+        return [f"the record has digest {again.digest}, the status names {published.record_digest or 'none'}"]
+    fresh = summarize(None, again.seen)
+    pairs = (
+        ("verdict", published.verdict, fresh.verdict),
+        ("evidence", published.evidence, fresh.evidence),
+        ("evidence limit", published.evidence_limit, fresh.evidence_limit),
+        ("certified", published.certified, fresh.certified),
+    )
+    return [f"{name}: the status says {told}, the replay {now}" for name, told, now in pairs if told != now]
+
+
+def explain_run(run: AnalysisRun, again: Replay | None) -> list[str]:
+    """The run in words.
+
+    Args:
+        run: the AnalysisRun.
+        again: its record, judged again; None where none was kept.
+    """
+    status = run.status
+    head = f"AnalysisRun {run.metadata.name} is {status.phase}" + (f": {status.message}" if status.message else "")
+    lines = [head, _times(status)]
+    for result in status.metric_results:
+        metric = next((m for m in run.spec.metrics if m.name == result.name), None)
+        lines += ["", *_metric(result, metric)]
+    if again is not None:
+        lines += ["", *explain_record(again)]
+    return lines
+
+
+def explain_record(again: Replay) -> list[str]:
+    """The judgement that a record gives, metric by metric."""
+    return [f"The record {again.digest} replays to:", *(f"  {line}" for line in describe(again.seen).splitlines())]
+
+
+def _times(status: AnalysisRunStatus) -> str:
+    if not status.started_at:
+        return "It has not begun."
+    ended = f" and ended at {status.completed_at}" if status.completed_at else ""
+    return f"It began at {status.started_at}{ended}."
+
+
+def _metric(result: MetricResult, metric: Metric | None) -> Iterator[str]:
+    """What was compared, what came out, and the conditions it was held against."""
+    dry = " (dry run, decides nothing)" if result.dry_run else ""
+    yield f"{result.name}{dry}: {result.phase}" + (f": {result.message}" if result.message else "")
+    if result.comparison is not None:
+        yield from _comparison(result, metric)
+    else:
+        yield from _conditions(result, metric)
+
+
+def _comparison(result: MetricResult, metric: Metric | None) -> Iterator[str]:
+    seen, compared = result.comparison, metric.comparison if metric else None
+    if compared is not None and compared.counts is not None:
+        yield f"  compared: {compared.counts.events}"
+        yield f"  per:      {compared.counts.total or 'pod and second'}"
+    if compared is not None and compared.tolerance:
+        yield f"  tolerated: up to {compared.tolerance} worse than stable"
+    if seen is None:
+        return
+    for name, arm in (("canary", seen.canary), ("stable", seen.stable)):
+        if arm is not None:
+            yield f"  {name}:   {arm.events} of {arm.total}, {arm.pods} pods"
+    if seen.ratio and seen.interval:
+        yield f"  canary/stable: {seen.ratio}x, 95% interval {seen.interval.lower} to {seen.interval.upper}"
+    yield f"  evidence: {seen.evidence}:1 against no harm" + (", learned noise" if seen.certified else ", prior noise")
+    if seen.proven:
+        yield "  proven: worse than tolerated is excluded at the present weight"
+    if seen.no_data_since:
+        yield f"  no data since {seen.no_data_since}"
+
+
+def _conditions(result: MetricResult, metric: Metric | None) -> Iterator[str]:
+    if metric is not None and metric.success_condition:
+        yield f"  succeeds where: {metric.success_condition}"
+    if metric is not None and metric.failure_condition:
+        yield f"  fails where:    {metric.failure_condition}"
+    counts = {
+        "successful": result.successful,
+        "failed": result.failed,
+        "inconclusive": result.inconclusive,
+        "error": result.error,
+    }
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    yield f"  measured: {told or 'nothing yet'}"
+    for measurement in result.measurements[-MEASUREMENTS_SHOWN:]:
+        words = f": {measurement.message}" if measurement.message else ""
+        at = measurement.finished_at or measurement.started_at
+        yield f"    {at}  {measurement.phase}  {measurement.value}{words}"
