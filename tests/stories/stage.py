@@ -128,9 +128,21 @@ class Stage:
         deadline = time.monotonic() + seconds
         while not (seen := await holds()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited {seconds} s until {what}; the Rollout's status: {await self.status()}")
+                raise AssertionError(f"waited {seconds} s until {what}; {await self._standing()}")
             await asyncio.sleep(0.1)
         return seen
+
+    async def _standing(self) -> str:
+        """Where everything stands, for the story that waits in vain."""
+        told = [f"the Rollout's status: {await self.status()}"]
+        for resource in (APPLICATIONS, GIT_REPOSITORIES):
+            for obj in await self.client.list(resource, self.namespace):
+                conditions = (obj.get("status") or {}).get("conditions") or []
+                words = "; ".join(
+                    f"{c['type']}={c['status']} ({c['reason']}: {c.get('message', '')})" for c in conditions
+                )
+                told.append(f"{resource.kind} {obj['metadata']['name']}: {words}")
+        return "\n".join(told)
 
     async def until_phase(self, phase: str, message: str = "", name: str = "web") -> Json:
         """Wait for a phase that is about the current spec."""
