@@ -61,10 +61,10 @@ async def _explain(cluster: Cluster, name: str) -> int:
         lost = comparison.record_digest if comparison is not None else ""
         tell(f"the record {lost} is not there, so nothing can be replayed" if lost else _NO_RECORD)
         return FAILED if lost else 0
-    if found := discrepancies(comparison, again):
+    if found := discrepancies(seen.status, again):
         tell(f"THE RECORD DOES NOT FIT THE RUN: {'; '.join(found)}")
         return FAILED
-    show(["", "The digest is the one in the status, and the replay gives the same verdict, bit for bit."])
+    show(["", "The digest is the status's, and the replay gives the same verdict, evidence and words, bit for bit."])
     return 0
 
 

@@ -7,7 +7,7 @@ from rollout.cli.app_diff import run as run_diff
 from rollout.cli.app_get import run as run_get
 from rollout.cli.app_release import run as run_release
 from rollout.cli.app_sync import run as run_sync
-from rollout.cli.arguments import TIMED_OUT, Verbs, add_group, add_timeout, add_verb, object_name
+from rollout.cli.arguments import Verbs, add_group, add_timeout, add_verb, object_name
 
 # As of `kubectl diff`: 1 says that there are differences, so an error must be something else.
 DIFF_FAILED = 2
@@ -59,6 +59,3 @@ def _folder(text: str) -> Path:
     if not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no folder; name the root of a checkout")
     return path
-
-
-__all__ = ["DIFF_FAILED", "TIMED_OUT", "add"]

@@ -121,7 +121,7 @@ def seconds(text: str) -> float:
 
 def object_name(text: str) -> str:
     """A name of a Kubernetes object, with or without its kind before a slash; raises ArgumentTypeError."""
-    name = text.rpartition("/")[2]
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name):
+    matched = re.fullmatch(r"(?:[a-z][a-z0-9.]*/)?([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)", text)
+    if matched is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no name of an object: small letters, digits, `-` and `.`")
-    return name
+    return matched[1]

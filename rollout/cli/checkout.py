@@ -68,7 +68,11 @@ class Checkout:
         try:
             if entry.mode == SYMLINK_MODE:
                 return os.fsencode(file.readlink())
-            with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as opened:
+            # What became a pipe since it was listed must not make us wait for a writer.
+            descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as opened:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise RenderError("is no regular file any more", entry.path)
                 content = opened.read(bytes_max + 1)
         except OSError as error:
             raise RenderError(f"cannot be read: {error.strerror}", entry.path) from error

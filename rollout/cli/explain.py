@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis.explain import describe
 from analysis.judgement import Judgement
-from analysis.record import MAX_BYTES, RecordError, digest, replay
+from analysis.record import MAX_BYTES, RecordError, decode, digest, encode, replay
 from analysis.run_comparison import summarize
 from analysis.run_spec import AnalysisRunStatus, MetricResult, RunComparisonStatus
 from analysis.spec import Metric
@@ -30,10 +30,12 @@ class Replay:
     Attributes:
         digest: of the bytes.
         seen: the judgement they give.
+        exact: whether what was read of them gives the same bytes again.
     """
 
     digest: str
     seen: Judgement
+    exact: bool
 
 
 def unpacked(config_map: Json) -> bytes:
@@ -63,21 +65,25 @@ def unzipped(content: bytes) -> bytes:
 
 def replayed(record: bytes) -> Replay:
     """The record judged again; raises RecordError where it is none."""
-    return Replay(digest(record), replay(record))
+    return Replay(digest(record), replay(record), exact=encode(decode(record)) == record)
 
 
-def discrepancies(published: RunComparisonStatus, again: Replay) -> list[str]:
+def discrepancies(status: AnalysisRunStatus, again: Replay) -> list[str]:
     """Where the record and the status differ; none where the record replays to what the status says."""
+    published = status.comparison or RunComparisonStatus()
     if published.record_digest != again.digest:
         return [f"the record has digest {again.digest}, the status names {published.record_digest or 'none'}"]
     fresh = summarize(None, again.seen)
+    found = [] if again.exact else ["the record has more in it than a judgement reads"]
+    if not any(again.seen.explanation in result.message for result in status.metric_results):
+        found.append(f"no metric has the message of the replay: {again.seen.explanation}")
     pairs = (
         ("verdict", published.verdict, fresh.verdict),
         ("evidence", published.evidence, fresh.evidence),
         ("evidence limit", published.evidence_limit, fresh.evidence_limit),
         ("certified", published.certified, fresh.certified),
     )
-    return [f"{name}: the status says {told}, the replay {now}" for name, told, now in pairs if told != now]
+    return found + [f"{name}: the status says {told}, the replay {now}" for name, told, now in pairs if told != now]
 
 
 def explain_run(run: AnalysisRun, again: Replay | None) -> list[str]:
