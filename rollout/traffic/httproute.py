@@ -1,7 +1,7 @@
 """Gateway API HTTPRoute: reads and writes the weights of the rules that carry both Services, and nothing else.
 
 `spec.rules` is one atomic list, so a write repeats it whole, guarded by resourceVersion. The owner's weights are kept
-in an annotation until they are given back.
+in an annotation until they are given back, for each pair of Services: several Rollouts may share a route.
 """
 
 import json
@@ -34,26 +34,25 @@ def view(route: Json, canary: str, stable: str) -> RouteView:
         shares.pop() if len(shares) == 1 else -1,
         accepted=accepted,
         message=message,
-        original=_originals(route, pairs) == [_weights(pair) for pair in pairs],
+        original=_originals(route, canary, stable) == [_weights(pair) for pair in pairs],
     )
 
 
 def weight_patch(route: Json, canary: str, stable: str, canary_weight_percent: int) -> Json:
     """The merge patch that gives the canary its share in every rule that carries both Services."""
-    pairs = _pairs(route, canary, stable)
-    original = _originals(route, pairs)
+    original = _originals(route, canary, stable)
     if all(_share_percent(*weights) == canary_weight_percent for weights in original):
         return _patch(route, canary, stable, original, None)
-    wanted: list[Weights] = [(canary_weight_percent, 100 - canary_weight_percent)] * len(pairs)
-    return _patch(route, canary, stable, wanted, json.dumps(original))
+    wanted: list[Weights] = [(canary_weight_percent, 100 - canary_weight_percent)] * len(original)
+    return _patch(route, canary, stable, wanted, original)
 
 
 def restore_patch(route: Json, canary: str, stable: str) -> Json:
     """The merge patch that gives the owner's weights back."""
-    return _patch(route, canary, stable, _originals(route, _pairs(route, canary, stable)), None)
+    return _patch(route, canary, stable, _originals(route, canary, stable), None)
 
 
-def _patch(route: Json, canary: str, stable: str, weights: list[Weights], annotation: str | None) -> Json:
+def _patch(route: Json, canary: str, stable: str, weights: list[Weights], original: list[Weights] | None) -> Json:
     rules = json.loads(json.dumps(route["spec"].get("rules") or []))
     pairs = [pair for rule in rules if (pair := _pair(rule, canary, stable)) is not None]
     for pair, values in zip(pairs, weights, strict=False):
@@ -62,9 +61,12 @@ def _patch(route: Json, canary: str, stable: str, weights: list[Weights], annota
                 reference.pop("weight", None)
             else:
                 reference["weight"] = weight
+    kept = {pair: value for pair, value in _kept(route).items() if pair != _name(canary, stable)}
+    if original is not None:
+        kept[_name(canary, stable)] = original
     metadata = {
         "resourceVersion": route["metadata"]["resourceVersion"],
-        "annotations": {ORIGINAL_ROUTE: annotation},
+        "annotations": {ORIGINAL_ROUTE: json.dumps(kept, sort_keys=True) if kept else None},
     }
     return {"metadata": metadata, "spec": {"rules": rules}}
 
@@ -92,21 +94,32 @@ def _share_percent(canary: int | None, stable: int | None) -> int:
     return int(share) if share == int(share) else -1
 
 
-def _originals(route: Json, pairs: list[Pair]) -> list[Weights]:
+def _originals(route: Json, canary: str, stable: str) -> list[Weights]:
     """The owner's weights: as kept in the annotation, else as they stand."""
-    standing = [_weights(pair) for pair in pairs]
+    standing = [_weights(pair) for pair in _pairs(route, canary, stable)]
+    kept = _kept(route).get(_name(canary, stable))
+    if not isinstance(kept, list) or len(kept) != len(standing) or not all(map(_is_weights, kept)):
+        return standing
+    return [(pair[0], pair[1]) for pair in kept]
+
+
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(w is None or isinstance(w, int) for w in value)
+
+
+def _name(canary: str, stable: str) -> str:
+    """What the weights of two Services are kept under."""
+    return f"{canary} {stable}"
+
+
+def _kept(route: Json) -> dict[str, Any]:
+    """What the annotation keeps of every pair of Services; people may have spoilt it."""
     text = (route["metadata"].get("annotations") or {}).get(ORIGINAL_ROUTE)
-    if text is None:
-        return standing
     try:
-        kept = json.loads(text)
+        kept = json.loads(text) if text else {}
     except ValueError:
-        return standing
-    valid = isinstance(kept, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and all(w is None or isinstance(w, int) for w in pair)
-        for pair in kept
-    )
-    return [(pair[0], pair[1]) for pair in kept] if valid and len(kept) == len(pairs) else standing
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def _accepted(route: Json) -> tuple[bool | None, str]:
