@@ -52,8 +52,8 @@ def observe(caches: Caches, key: Key) -> World | None:
     world = World(
         rollout,
         replica_sets=tuple(map(replica_set, owned)),
-        services=_services(caches, key[0], strategy),
-        routes=_routes(caches, key[0], strategy),
+        services=_services(caches, rollout, strategy),
+        routes=_routes(caches, rollout, strategy),
         runs=tuple(map(run, caches[ANALYSIS_RUNS].owned(rollout.metadata.uid))),
         pods=_pods(caches, owned, rollout),
         taken_names=_taken(caches, key[0], rollout),
@@ -142,24 +142,37 @@ def named_routes(strategy: CanaryStrategy) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*names, *([gateway.http_route] if gateway.http_route else [])]))
 
 
-def _services(caches: Caches, namespace: str, strategy: CanaryStrategy) -> tuple[ServiceView, ...]:
-    found = (caches[SERVICES].get((namespace, name)) for name in named_services(strategy))
+def _services(caches: Caches, rollout: Rollout, strategy: CanaryStrategy) -> tuple[ServiceView, ...]:
+    found = (caches[SERVICES].get((rollout.metadata.namespace, name)) for name in named_services(strategy))
     return tuple(
         ServiceView(
             obj["metadata"]["name"],
             ((obj.get("spec") or {}).get("selector") or {}).get(HASH_LABEL, ""),
             (obj["metadata"].get("annotations") or {}).get(MANAGED_BY, ""),
+            controlled_by=_other_controller(obj, rollout),
         )
         for obj in found
         if obj is not None
     )
 
 
-def _routes(caches: Caches, namespace: str, strategy: CanaryStrategy) -> tuple[RouteView, ...]:
-    found = (caches[HTTP_ROUTES].get((namespace, name)) for name in named_routes(strategy))
+def _routes(caches: Caches, rollout: Rollout, strategy: CanaryStrategy) -> tuple[RouteView, ...]:
+    found = (caches[HTTP_ROUTES].get((rollout.metadata.namespace, name)) for name in named_routes(strategy))
     return tuple(
-        httproute.view(obj, strategy.canary_service, strategy.stable_service) for obj in found if obj is not None
+        replace(
+            httproute.view(obj, strategy.canary_service, strategy.stable_service),
+            controlled_by=_other_controller(obj, rollout),
+        )
+        for obj in found
+        if obj is not None
     )
+
+
+def _other_controller(obj: Json, rollout: Rollout) -> str:
+    """Kind and name of the owner that controls an object, where that is not this Rollout."""
+    owners = obj["metadata"].get("ownerReferences") or []
+    others = (o for o in owners if o.get("controller") and o.get("uid") != rollout.metadata.uid)
+    return next((f'{o.get("kind", "")} "{o.get("name", "")}"' for o in others), "")
 
 
 def _pods(caches: Caches, replica_sets: list[Json], rollout: Rollout) -> tuple[PodView, ...]:

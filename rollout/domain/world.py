@@ -40,6 +40,8 @@ class ServiceView:
     """Value of `rollouts-pod-template-hash` in the selector; empty: absent."""
     managed_by: str = ""
     """Name of the Rollout that manages the selector."""
+    controlled_by: str = ""
+    """Kind and name of another owner that controls the Service; empty: nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class RouteView:
     """Why the route cannot carry weights (no rule with both Services ...)."""
     original: bool = False
     """Whether it is as its owner wrote it, so that nothing has to be given back."""
+    controlled_by: str = ""
+    """Kind and name of another owner that controls the route; empty: nobody does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,19 @@ def _missing(world: World) -> tuple[str, ...]:
         if (s := world.service(name)) is not None and s.managed_by not in {"", world.rollout.metadata.name}
     ]
     unfit = [f"{path}trafficRouting.gatewayAPI.httpRoutes: {r.problem}" for r in world.routes if r.problem]
-    return (*absent, *taken, *unfit)
+    return (*absent, *taken, *unfit, *_controlled(world))
+
+
+def _controlled(world: World) -> tuple[str, ...]:
+    """What another controller owns: it would take back every weight and every selector that we write."""
+    services = ((f'Service "{s.name}"', s.controlled_by) for s in world.services)
+    routes = ((f'HTTPRoute "{r.name}"', r.controlled_by) for r in world.routes)
+    return tuple(
+        f"spec.strategy.canary: {what} is controlled by {owner}, which would undo our changes; "
+        "name one that nobody controls, or remove that ownerReference"
+        for what, owner in (*services, *routes)
+        if owner
+    )
 
 
 def refuse(world: World, found: tuple[str, ...], now: float) -> Decision[RolloutStatus]:
