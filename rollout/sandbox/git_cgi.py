@@ -34,6 +34,15 @@ class GitBackend:
             self._git("-C", str(path), "config", "uploadpack.allowAnySHA1InWant", "true")
         return path
 
+    def log(self, name: str, branch: str, count: int) -> list[str]:
+        """The newest commits, as `<hash> <author>: <subject>`; none where there is no such branch."""
+        path = self.root / f"{name}.git"
+        command = ["-C", str(path), "log", f"--max-count={count}", "--format=%h %an: %s", f"refs/heads/{branch}", "--"]
+        try:
+            return self._git(*command).splitlines()
+        except subprocess.CalledProcessError:
+            return []
+
     def install_refusing_hook(self, name: str, words: str, except_for: str) -> None:
         """A pre-receive hook that prints words and refuses, but for one user."""
         hooks = self.root / f"{name}.git" / "hooks"
@@ -99,13 +108,14 @@ class GitBackend:
         }
 
     @staticmethod
-    def _git(*args: str) -> None:
+    def _git(*args: str) -> str:
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null",
         }
-        subprocess.run(["git", *args], check=True, capture_output=True, env=env, timeout=_TIMEOUT_SECONDS)
+        done = subprocess.run(["git", *args], check=True, capture_output=True, env=env, timeout=_TIMEOUT_SECONDS)
+        return done.stdout.decode(errors="replace")
 
 
 def _from_cgi(output: bytes) -> web.Response:

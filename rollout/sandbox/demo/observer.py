@@ -1,7 +1,9 @@
 """What a spectator of the demo sees each second: objects from the API server, counts from the clients."""
 
+import asyncio
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ class Sample:
         arms: requests of this second by version.
         evidence, limit: odds against no harm, and where they end the rollout; 0: no analysis.
         ratio, lower, upper: canary/stable of the errors with its interval; 0: unknown.
+        log: the newest commits.
     """
 
     at: float
@@ -59,13 +62,20 @@ class Sample:
     verdict: str = ""
     synced: str = ""
     reverted: str = ""
+    log: tuple[str, ...] = ()
 
 
 class Observer:
-    """Looks at everything once a second."""
+    """Looks at everything once a second.
 
-    def __init__(self, client: KubeClient, load: Path) -> None:
-        self._client, self._load = client, load
+    Args:
+        client: of the API server.
+        load: what the clients count, a line a second.
+        log: reads the newest commits.
+    """
+
+    def __init__(self, client: KubeClient, load: Path, log: Callable[[], list[str]]) -> None:
+        self._client, self._load, self._log = client, load, log
         self.samples: list[Sample] = []
 
     async def look(self, now: float) -> Sample:
@@ -76,7 +86,8 @@ class Observer:
         status = rollout.get("status") or {}
         run = await self._run(status)
         arms, failed = read_second(self._load, now - 1.5)
-        sample = _sample(now, rollout, sets, run, application, arms, failed)
+        log = tuple(await asyncio.to_thread(self._log))
+        sample = replace(_sample(now, rollout, sets, run, application, arms, failed), log=log)
         self.samples.append(sample)
         return sample
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from rollout.sandbox.demo import manifests
 from rollout.sandbox.demo.manifests import NAMESPACE, PATH, REPOSITORY
 from rollout.sandbox.demo.observer import Counts, Observer, Sample, read_since
 from rollout.sandbox.demo.person import Person
+from rollout.sandbox.git_cgi import GitBackend
 from rollout.sandbox.node.images import Behaviour, add_image
 from rollout.sandbox.parts import Part
 
 Json = dict[str, Any]
 
 REQUESTS_PER_SECOND = 200
+RECENT_COMMITS = 5
 DEPLOY_SECONDS_MAX = 60
 RELEASE_SECONDS_MAX = 240
 IMAGES = {
@@ -103,7 +106,8 @@ class Scenario:
         """Play everything; raises DemoFailed where a step does not come to its end."""
         self._connection = Connection(str(self.box.kubeconfig))
         self.client = KubeClient(self._connection)
-        self.observer = Observer(self.client, self._load)
+        log = partial(GitBackend(self.box.repositories).log, REPOSITORY, "main", RECENT_COMMITS)
+        self.observer = Observer(self.client, self._load, log)
         try:
             await self._deploy()
             async with self._clients(), self._watching():
@@ -295,8 +299,6 @@ class Scenario:
 
 
 def _create_repository(box: Sandbox) -> None:
-    from rollout.sandbox.git_cgi import GitBackend
-
     GitBackend(box.repositories).create(REPOSITORY, "main")
 
 

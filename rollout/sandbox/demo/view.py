@@ -79,7 +79,10 @@ class LiveView:
         from rich.text import Text
 
         story = Panel(Text("\n".join(self._story[-RECENT:]) or "starting the sandbox"), title="what happens")
-        return Group(*([_arms(self._sample)] if self._sample else []), story)
+        if self._sample is None:
+            return story
+        log = Panel(Text("\n".join(self._sample.log), no_wrap=True, overflow="ellipsis"), title="Git log")
+        return Group(_arms(self._sample), log, story)
 
 
 def _arms(sample: Sample) -> Any:
