@@ -18,8 +18,6 @@ from rollout.domain.decision import Decision
 from rollout.domain.rollout import decide
 from rollout.domain.world import PodView, ReplicaSetView, RouteView, RunView, ServiceView, World
 
-DONE = object()
-
 
 @dataclass
 class Model:
@@ -35,6 +33,10 @@ class Model:
     log: list[Any] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     """Hashes whose pods never become ready."""
+    slow: bool = False
+    """Whether ReplicaSets act on a new size only when the kubelet's turn comes, as they do in a busy cluster."""
+    ends_as: AnalysisPhase = AnalysisPhase.INCONCLUSIVE
+    """What a run says that was asked to end."""
     problems: tuple[str, ...] = ()
     """What validation would say."""
     rivals: tuple[str, ...] = ()
@@ -85,14 +87,20 @@ class Model:
         for _ in range(turns):
             before = self.world()
             decision = self.turn()
-            self.kubelet()
-            self.gateway()
+            self.others()
             if self.world() == before:
                 return decision
         raise AssertionError("the model does not settle")
 
+    def others(self) -> None:
+        """Everybody but the controller does what was asked of them."""
+        self.kubelet()
+        self.gateway()
+        self.analyses()
+
     def kubelet(self) -> None:
         """Every pod that is wanted becomes available at once, unless its version is broken."""
+        self.count()
         for rs in self.replica_sets.values():
             for name, pod in self.pods_of(rs).items():
                 self.pods[name] = replace(pod, ready=rs.pod_hash not in self.broken)
@@ -117,6 +125,11 @@ class Model:
             del self.pods[pods[-1].name]
             self.count()
 
+    def remove(self, name: str) -> None:
+        """Somebody deletes a ReplicaSet, and its pods go with it."""
+        rs = self.replica_sets.pop(name)
+        self.pods = {pod.name: pod for pod in self.pods.values() if pod.pod_hash != rs.pod_hash}
+
     def count(self) -> None:
         """The ReplicaSet controller: creates and removes pods, unready ones first, and counts them."""
         for rs in self.replica_sets.values():
@@ -139,6 +152,12 @@ class Model:
     def gateway(self) -> None:
         """Every route is accepted."""
         self.routes = {name: replace(route, accepted=True) for name, route in self.routes.items()}
+
+    def analyses(self) -> None:
+        """Runs that were asked to end have ended."""
+        for name, run in self.runs.items():
+            if run.terminating and not run.phase.completed:
+                self.runs[name] = replace(run, phase=self.ends_as, message="terminated without data to judge")
 
     def edit(self, spec: dict[str, Any]) -> None:
         """A user changes the spec."""
@@ -166,7 +185,8 @@ class Model:
             case act.ScaleReplicaSet():
                 rs = self.replica_sets[action.name]
                 self.replica_sets[action.name] = replace(rs, replicas=action.replicas, desired=action.desired)
-                self.count()
+                if not self.slow:
+                    self.count()
             case act.AnnotateReplicaSet():
                 self._annotate(action)
             case act.DeleteReplicaSet():
@@ -183,11 +203,11 @@ class Model:
             case act.CreateRun():
                 self.runs[action.name] = RunView(
                     action.name, action.name, action.pod_hash, action.revision, self.second,
-                    phase=AnalysisPhase.RUNNING, weights=action.annotations["coalmine.dev/weights"],
+                    weights=action.annotations["coalmine.dev/weights"],
                 )  # fmt: skip
             case act.TerminateRun():
                 run = self.runs[action.name]
-                self.runs[action.name] = replace(run, terminating=True, phase=AnalysisPhase.SUCCESSFUL)
+                self.runs[action.name] = replace(run, terminating=True)
             case act.RecordWeights():
                 self.runs[action.name] = replace(self.runs[action.name], weights=action.timeline)
             case act.DeleteRun():

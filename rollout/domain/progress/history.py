@@ -4,7 +4,7 @@ from analysis.verdict import AnalysisPhase
 from rollout.api.rollout import AnalysisRunStrategy, RolloutStatus
 from rollout.domain.actions import Action, DeleteReplicaSet, DeleteRun
 from rollout.domain.decision import Decision
-from rollout.domain.progress.runs import background
+from rollout.domain.progress.runs import background, of_update
 from rollout.domain.world import RunView, World
 
 DEFAULT_REVISIONS = 10
@@ -34,8 +34,8 @@ def _replica_sets(world: World, status: RolloutStatus) -> tuple[Action, ...]:
 
 def _runs(world: World, status: RolloutStatus) -> tuple[Action, ...]:
     limits = world.rollout.spec.analysis or AnalysisRunStrategy()
-    current = background(world, status)
-    finished = [run for run in world.runs if run.phase.completed and run != current]
+    shown = {background(world, status), *of_update(world, status)[-1:]}
+    finished = [run for run in world.runs if run.phase.completed and run not in shown]
     successful = [run for run in finished if run.phase is AnalysisPhase.SUCCESSFUL]
     others = [run for run in finished if run.phase is not AnalysisPhase.SUCCESSFUL]
     return (

@@ -10,7 +10,7 @@ from rollout.api.rollout import RolloutStatus
 from rollout.domain.conditions import drop, find, put
 from rollout.domain.decision import Decision
 from rollout.domain.progress.deadline import exceeded, exceeded_at
-from rollout.domain.progress.runs import background
+from rollout.domain.progress.runs import background, of_update
 from rollout.domain.progress.standing import first_deployment, fully_promoted, updating
 from rollout.domain.world import World
 
@@ -202,7 +202,8 @@ def _abort_message(world: World, status: RolloutStatus) -> str:
 
 def _analysis(world: World, status: RolloutStatus) -> Condition | None:
     """PASS, FAIL and INCONCLUSIVE stay apart: True, False and Unknown, each with its own reason."""
-    run = background(world, status)
+    runs = of_update(world, status)
+    run = background(world, status) or (runs[-1] if runs else None)
     if run is None or not (updating(world, status) or run.phase.completed):
         return find(status.conditions, "AnalysisPassed")
     if run.no_data_since and not run.phase.completed:

@@ -112,7 +112,10 @@ def _retire(world: World, status: RolloutStatus, older: list[ReplicaSetView], no
     over = set() if limit is None else {rs.name for rs in by_age[limit:]}
     fresh = [rs for rs in older if rs.scale_down_at is None and rs.name not in over]
     marks = tuple(AnnotateReplicaSet(rs.name, {SCALE_DOWN_DEADLINE: until}) for rs in fresh)
-    due = [rs for rs in older if rs.name in over or (rs.scale_down_at is not None and now >= rs.scale_down_at)]
-    waits = [rs.scale_down_at for rs in older if rs not in due and rs.scale_down_at is not None]
+    # What a Service still selects may get traffic: it goes once the selector has moved, which asks for a turn.
+    selected = {service.pod_hash for service in world.services} if world.replicas else set()
+    passed = [rs for rs in older if rs.name in over or (rs.scale_down_at is not None and now >= rs.scale_down_at)]
+    due = [rs for rs in passed if rs.pod_hash not in selected]
+    waits = [rs.scale_down_at for rs in older if rs not in passed and rs.scale_down_at is not None]
     waits += [epoch(until) for _ in fresh]
     return _decision(world, status, [(rs, 0) for rs in due], marks, earliest(*waits))

@@ -19,7 +19,17 @@ NO_DATA = "NoData"
 
 
 def background(world: World, status: RolloutStatus) -> RunView | None:
-    """The run of this update: the youngest one of this revision that began after the update (or its retry) did."""
+    """The run that speaks for this update; one that failed before any other.
+
+    A run that was asked to end speaks no more, except to say that the version failed: what it did not get to see is no
+    reason to wait, and no proof either. Where an analysis is still wanted, another run takes its place.
+    """
+    speaking = [run for run in of_update(world, status) if not run.terminating or run.phase is AnalysisPhase.FAILED]
+    return max(speaking, key=lambda run: (run.phase is AnalysisPhase.FAILED, run.created_at, run.name), default=None)
+
+
+def of_update(world: World, status: RolloutStatus) -> list[RunView]:
+    """The runs of this revision that began after the update (or its retry) did, oldest first."""
     started_at = status.duration.rollout_started_at
     since = epoch(started_at) if started_at else 0.0
     mine = [
@@ -27,7 +37,7 @@ def background(world: World, status: RolloutStatus) -> RunView | None:
         for run in world.runs
         if run.kind == "Background" and run.pod_hash == status.current_pod_hash and run.created_at >= since
     ]
-    return max(mine, key=lambda run: (run.created_at, run.name), default=None)
+    return sorted(mine, key=lambda run: (run.created_at, run.name))
 
 
 def judge(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
