@@ -16,8 +16,8 @@ from rollout.errors import InvalidSpec
 from rollout.git.pool import GitPool
 from rollout.git.webhook import Delivery, ReplayGuard, verify
 from rollout.kube.cache import Key
+from rollout.kube.client import KubeClient
 from rollout.kube.resources import SECRETS
-from rollout.ports import KubeApi
 from rollout.render.render import Scopes
 
 _HTTP_STATUS = {
@@ -126,7 +126,7 @@ class GitWorkshop:
         self.fetched[key] = fetched
 
 
-async def read_secret(api: KubeApi, namespace: str, ref: NameRef, field_path: str) -> dict[str, str]:
+async def read_secret(api: KubeClient, namespace: str, ref: NameRef, field_path: str) -> dict[str, str]:
     """A Secret's `data` (base64); raises InvalidSpec where it does not exist."""
     secret = await api.get(SECRETS, namespace, ref.name)
     if secret is None:

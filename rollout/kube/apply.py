@@ -11,10 +11,10 @@ from rollout.domain.sync.objects import Json, ObjectId, Rendered, RenderedObject
 from rollout.domain.sync.ordering import in_stages
 from rollout.domain.sync.world import ApplyReport
 from rollout.errors import ApiError, CoalmineError, Conflict, LeadershipLost
+from rollout.kube.client import KubeClient
 from rollout.kube.drift import has_drifted
 from rollout.kube.inventory import Owner, marked, owner_of
 from rollout.kube.resources import Resource
-from rollout.ports import KubeApi
 
 CONCURRENCY_MAX = 8
 _RACES_MAX = 4
@@ -35,7 +35,13 @@ class _Findings:
 
 
 async def apply_render(
-    api: KubeApi, rendered: Rendered, owner: Owner, *, now: float, check_only: bool = False, others: Iterable[Json] = ()
+    api: KubeClient,
+    rendered: Rendered,
+    owner: Owner,
+    *,
+    now: float,
+    check_only: bool = False,
+    others: Iterable[Json] = (),
 ) -> ApplyReport:
     """Bring the cluster in line with a render; raises LeadershipLost, and tells everything else in the report.
 
@@ -74,7 +80,7 @@ async def apply_render(
 
 
 async def _guarded(
-    api: KubeApi,
+    api: KubeClient,
     wanted: RenderedObject,
     owner: Owner,
     driven: Driven,
@@ -94,7 +100,7 @@ async def _guarded(
 
 
 async def _apply_one(
-    api: KubeApi,
+    api: KubeClient,
     wanted: RenderedObject,
     owner: Owner,
     driven: Driven,
@@ -132,7 +138,7 @@ def desired_of(wanted: RenderedObject, live: Json | None, owner: Owner, driven: 
 
 
 async def _write(
-    api: KubeApi,
+    api: KubeClient,
     resource: Resource,
     desired: Json,
     live: Json | None,
@@ -155,7 +161,7 @@ async def _write(
     return result
 
 
-async def _served(api: KubeApi, wanted: RenderedObject) -> Resource:
+async def _served(api: KubeClient, wanted: RenderedObject) -> Resource:
     """Where the kind is served; a CRD that was just applied may need a moment."""
     api_version, kind = wanted.obj["apiVersion"], wanted.id.kind
     for _ in range(_DISCOVERY_TRIES_MAX):

@@ -28,7 +28,7 @@ def unfenced() -> None:
 
 
 class KubeClient:
-    """The API server, as `ports.KubeApi`.
+    """The API server.
 
     Args:
         connection: where and as whom.

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from rollout.domain.sync.objects import ObjectId
 from rollout.domain.sync.world import PruneReport
 from rollout.errors import CoalmineError, LeadershipLost
+from rollout.kube.client import KubeClient
 from rollout.kube.inventory import Owner, owner_of
-from rollout.ports import KubeApi
 
 
 async def prune_objects(
-    api: KubeApi, objects: Iterable[tuple[ObjectId, str]], owner: Owner, commit: str
+    api: KubeClient, objects: Iterable[tuple[ObjectId, str]], owner: Owner, commit: str
 ) -> PruneReport:
     """Delete objects; one that is gone, or belongs to somebody else by now, counts as gone.
 
@@ -32,7 +32,7 @@ async def prune_objects(
     return PruneReport(commit, frozenset(gone), tuple(sorted(failures.items())))
 
 
-async def _delete(api: KubeApi, object_id: ObjectId, version: str, owner: Owner) -> None:
+async def _delete(api: KubeClient, object_id: ObjectId, version: str, owner: Owner) -> None:
     """Delete exactly the object that carries our mark: its uid is a precondition."""
     api_version = f"{object_id.group}/{version}" if object_id.group else version
     resource = await api.discover(api_version, object_id.kind)
