@@ -3,70 +3,24 @@
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from analysis.verdict import AnalysisPhase
-from rollout.api.keys import FINALIZER
-from rollout.api.rollout import RolloutStatus
 from rollout.domain.clock import rfc3339
-from rollout.domain.decision import Decision
 from rollout.domain.progress.revision import step_hash
-from rollout.domain.progress.runs import INCONCLUSIVE, NO_DATA, background, wanted
-from rollout.domain.progress.standing import skipping, updating
-from rollout.domain.rollout import decide
+from rollout.domain.progress.runs import background
+from rollout.domain.progress.standing import skipping
 from tests.model import Model, spec
-from tests.properties.rollout_invariants import check_after, check_before, check_decision, check_rest
-from tests.properties.rollout_reached import REACHED, note
+from tests.properties.rollout_life import RolloutLife
+from tests.properties.rollout_reached import REACHED
+from tests.properties.rollout_specs import ANALYSES, METADATA, STEPS, VERDICTS, canaries, images, limits
 
 EXAMPLES = 2000
-TURNS_MAX = 60
-
-STEPS: tuple[list[dict[str, Any]], ...] = (
-    [{"setWeight": 50}, {"pause": {}}],
-    [{"setWeight": 20}, {"pause": {"duration": "30s"}}, {"setWeight": 60}, {"pause": {"duration": 5}}],
-    [{"setWeight": 25}, {"verify": {}}, {"setWeight": 75}],
-    [{"setWeight": 50}, {"verify": {"timeout": "1m"}}],
-    [{"setWeight": 50}, {"verify": {"timeout": "1m", "onTimeout": "Abort"}}],
-    [{"setWeight": 30}, {"verify": {"timeout": "1m", "onTimeout": "Continue"}}, {"pause": {}}],
-    [{"setWeight": 80}, {"setWeight": 10}, {"pause": {"duration": 5}}],
-    [],
-)
-ANALYSIS: dict[str, Any] = {"templates": [{"templateName": "errors"}]}
-ANALYSES = (ANALYSIS, {**ANALYSIS, "startingStep": 1})
-VERDICTS = (
-    AnalysisPhase.FAILED,
-    AnalysisPhase.INCONCLUSIVE,
-    AnalysisPhase.ERROR,
-    AnalysisPhase.SUCCESSFUL,
-)
-METADATA = {"canaryMetadata": {"labels": {"role": "canary"}}, "stableMetadata": {"labels": {"role": "stable"}}}
-
-canaries = st.fixed_dictionaries(
-    {"steps": st.sampled_from(STEPS), "analysis": st.sampled_from([*ANALYSES, None])},
-    optional={
-        "maxSurge": st.sampled_from([0, 1, "50%"]),
-        "maxUnavailable": st.sampled_from([0, 1, "50%"]),
-        "scaleDownDelaySeconds": st.sampled_from([0, 30]),
-        "scaleDownDelayRevisionLimit": st.sampled_from([0, 1]),
-        "abortScaleDownDelaySeconds": st.sampled_from([0, 10]),
-    },
-)
-limits = st.fixed_dictionaries(
-    {"revisionHistoryLimit": st.sampled_from([0, 1])},
-    optional={
-        "progressDeadlineSeconds": st.sampled_from([60, 600]),
-        "progressDeadlineAbort": st.booleans(),
-        "analysis": st.just({"successfulRunHistoryLimit": 0, "unsuccessfulRunHistoryLimit": 0}),
-        "rollbackWindow": st.just({"revisions": 2}),
-    },
-)
-images = st.sampled_from(["v1", "v2", "v3", "v4"])
 
 
-class RolloutMachine(RuleBasedStateMachine):
+class RolloutMachine(RolloutLife):
     """One Rollout in a model of a cluster. Rules are what others do; each is followed by the controller's turn."""
 
     @initialize(
@@ -100,51 +54,33 @@ class RolloutMachine(RuleBasedStateMachine):
         self.model = Model.of(self.written, services=names, routes=("web",) if routed else ())
         self.model.slow = slow
         self.nonsense = False
-        self.model.problems = self._problems()
+        self.model.problems = self.found_problems()
         self.condemned: set[str] = set()
         REACHED.examples += 1
         self.turn()
         if begun != "not yet":
-            self._work()
+            self.work()
             self.model.now += 60
         if begun in {"under way", "just released"}:
             self.release("v2")
         if begun == "under way":
-            self._work()
+            self.work()
 
     # What users do.
-
-    def _edit(self, **changes: Any) -> None:
-        self.written = {**self.written, **changes}
-        self.model.edit(self.written)
-        self.model.problems = self._problems()
-        self.turn()
-
-    def _problems(self) -> tuple[str, ...]:
-        """What validation says."""
-        unproven = self._verifies() and "analysis" not in self.written["strategy"]["canary"]
-        found = {"spec.strategy: names no strategy": self.nonsense, "verify: nobody gives a proof": unproven}
-        return tuple(words for words, holds in found.items() if holds)
-
-    def _verifies(self) -> bool:
-        return any("verify" in step for step in self.written["strategy"]["canary"]["steps"])
-
-    def _edit_canary(self, **changes: Any) -> None:
-        canary = {**self.written["strategy"]["canary"], **changes}
-        self._edit(strategy={"canary": {k: v for k, v in canary.items() if v is not None}})
 
     @rule(image=images)
     def release(self, image: str) -> None:
         template = spec(image)["template"]
         if template != self.written["template"]:
             self.condemned.clear()
-        self._edit(template=template)
+        self.model.now += 1  # Runs are told apart by whole seconds, and nobody edits twice in one.
+        self.edit(template=template)
 
     @rule(image=images, helped=st.integers(1, 6))
     def a_release_takes_its_course(self, image: str, helped: int) -> None:
         self.model.now += 2
         self.release(image)
-        self._bring_home(helped)
+        self.bring_home(helped)
 
     @rule(steps=st.sampled_from(STEPS), analysis=st.sampled_from(ANALYSES))
     def a_watched_release_gets_going(self, steps: list[dict[str, Any]], analysis: dict[str, Any]) -> None:
@@ -155,22 +91,23 @@ class RolloutMachine(RuleBasedStateMachine):
         self.model.broken = set()
         image = f"v{int(self.written['template']['spec']['containers'][0]['image'][1:]) % 4 + 1}"
         self.written |= {"template": spec(image)["template"], "paused": False, "rollbackWindow": None}
-        self._edit_canary(steps=steps, analysis=analysis)
-        self._work()
+        self.edit_canary(steps=steps, analysis=analysis)
+        self.work()
 
     @rule(steps=st.sampled_from(STEPS))
     def change_steps(self, steps: list[dict[str, Any]]) -> None:
         if steps != self.written["strategy"]["canary"]["steps"]:
             self.condemned.clear()
-        self._edit_canary(steps=steps)
+        self.model.now += 1
+        self.edit_canary(steps=steps)
 
     @rule(change=st.sampled_from([{"analysis": None}, *({"analysis": a} for a in ANALYSES), *range(8)]))
     def change_the_rest(self, change: dict[str, Any] | int) -> None:
         """The analysis, or the number of pods."""
         if isinstance(change, int):
-            self._edit(replicas=change)
+            self.edit(replicas=change)
         else:
-            self._edit_canary(**change)
+            self.edit_canary(**change)
 
     @rule(how=st.sampled_from(["abort", "pause", "go on", "nonsense", "sense", "restart", "restart later", "window"]))
     def interfere(self, how: str) -> None:
@@ -179,15 +116,15 @@ class RolloutMachine(RuleBasedStateMachine):
                 self.model.status(abort=True)
                 self.turn()
             case "pause" | "go on":
-                self._edit(paused=how == "pause")
+                self.edit(paused=how == "pause")
             case "nonsense" | "sense":
                 self.nonsense = how == "nonsense"
-                self._edit()
+                self.edit()
             case "restart" | "restart later":
-                self._edit(restartAt=rfc3339(self.model.now + (10 if how == "restart later" else 0)))
+                self.edit(restartAt=rfc3339(self.model.now + (10 if how == "restart later" else 0)))
             case _:
                 self.condemned.clear()  # The way back to a recent version is not watched.
-                self._edit(rollbackWindow=None if self.written.get("rollbackWindow") else {"revisions": 2})
+                self.edit(rollbackWindow=None if self.written.get("rollbackWindow") else {"revisions": 2})
 
     @precondition(lambda self: self.updating)
     @rule(how=st.sampled_from(["as it asks", "promote full", "as it asks", "skip the step", "retry", "promote"]))
@@ -211,19 +148,6 @@ class RolloutMachine(RuleBasedStateMachine):
         self.turn()
 
     # What pods, gateways, other hands and analyses do.
-
-    @property
-    def status(self) -> RolloutStatus:
-        return self.model.rollout.status
-
-    @property
-    def updating(self) -> bool:
-        return updating(self.model.world(), self.status)
-
-    def running(self) -> bool:
-        world = self.model.world()
-        run = background(world, self.status)
-        return run is not None and not run.phase.completed and updating(world, self.status)
 
     @rule(which=st.integers(0, 3), what=st.sampled_from(["one ready", "one dies", "all ready", "broken", "mended"]))
     def pods(self, which: int, what: str) -> None:
@@ -272,7 +196,7 @@ class RolloutMachine(RuleBasedStateMachine):
         world = self.model.world()
         run = background(world, self.status)
         assert run is not None
-        if phase is AnalysisPhase.SUCCESSFUL and self._verifies():
+        if phase is AnalysisPhase.SUCCESSFUL and self.verifies():
             return  # A run that compares, as proofs need it, never ends by itself.
         bad = phase in {AnalysisPhase.FAILED, AnalysisPhase.ERROR}
         # Steps that changed while the spec was invalid begin the update afresh, with a run of its own.
@@ -313,7 +237,7 @@ class RolloutMachine(RuleBasedStateMachine):
     def the_next_wake_up_comes(self, times: int) -> None:
         """Pauses end, proofs and deadlines are due, old pods may go."""
         for _ in range(times):
-            wake_at = self._quiesce().wake_at
+            wake_at = self.quiesce().wake_at
             if wake_at is None:
                 return
             self.model.now = wake_at
@@ -322,7 +246,7 @@ class RolloutMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0, 2]))
     def everything_works(self, seconds: int) -> None:
         self.model.now += seconds
-        self._work()
+        self.work()
 
     @rule(actions=st.integers(0, 4))
     def the_controller_dies(self, actions: int) -> None:
@@ -330,125 +254,11 @@ class RolloutMachine(RuleBasedStateMachine):
         self.turn(dies_after=actions)
         self.turn()
 
-    # What the controller does, and what must hold.
-
-    def turn(self, dies_after: int | None = None) -> Decision[RolloutStatus]:
-        """One turn; each action is checked against the world in which it happens."""
-        world = self.model.world()
-        decision = decide(world, self.model.now)
-        assert decide(world, self.model.now) == decision, "the same world was decided twice, differently"
-        check_decision(world, decision, self.condemned)
-        for action in decision.actions[:dies_after]:
-            check_before(self.model, action)
-            self.model.apply(action)
-        if dies_after is None:
-            self.model.rollout = msgspec.structs.replace(self.model.rollout, status=decision.status)
-            check_after(world, self.model, decision)
-            note(world, decision)
-        return decision
-
-    def _quiesce(self) -> Decision[RolloutStatus]:
-        """Turns until the controller has nothing left to do by itself; time stands still."""
-        for _ in range(TURNS_MAX):
-            before = self.model.world()
-            decision = self.turn()
-            if self.model.world() == before:
-                return decision
-        raise AssertionError("the controller never comes to rest")
+    # What must hold.
 
     @rule(at=st.sampled_from(["rest", "deletion"]))
     def look(self, at: str) -> None:
         (self.rests if at == "rest" else self.it_could_be_deleted)()
-
-    def rests(self) -> None:
-        """A decided world is stable; an undecided one has a wake-up, or waits for an event."""
-        decision = self._quiesce()
-        check_rest(self.model, decision, expected=self._waits(decision.status))
-        self._check_analysis(decision.status)
-
-    def _waits(self, status: RolloutStatus) -> bool:
-        """Whether an event is to come that asks for the next turn."""
-        world = self.model.world()
-        pods = any(rs.available != rs.replicas or rs.current != rs.replicas for rs in world.replica_sets)
-        gateway = any(route.accepted is not True for route in world.routes)
-        people = world.rollout.spec.paused or bool(status.pause_conditions) or status.abort or bool(world.problems)
-        return pods or gateway or people or self.running()
-
-    def _check_analysis(self, status: RolloutStatus) -> None:
-        """An update that is to be watched has a run that nobody ended; one that is not is not held up by any."""
-        world = self.model.world()
-        if self.model.problems or not updating(world, status):
-            return
-        if wanted(world, status):
-            run = background(world, status)
-            assert run is not None, "an update goes on unwatched"
-            assert not run.terminating or run.phase.completed
-        reasons = {pause.reason for pause in status.pause_conditions}
-        speaking = [run for run in world.runs if not run.terminating]
-        assert NO_DATA not in reasons or any(run.no_data_since for run in speaking), "data of an ended run are missed"
-        assert INCONCLUSIVE not in reasons or any(run.phase is AnalysisPhase.INCONCLUSIVE for run in speaking)
-
-    def _work(self) -> Decision[RolloutStatus]:
-        """Pods, gateway and controller do their best until nothing moves."""
-        for _ in range(TURNS_MAX):
-            before = self.model.world()
-            decision = self.turn()
-            self.model.others()
-            if self.model.world() == before:
-                return decision
-        raise AssertionError("it never settles")
-
-    def it_could_be_deleted(self) -> None:
-        """At any time: then routes and Services are given back. The history goes on as if it had not been."""
-        saved = self.model
-        self.model = Model(**{**vars(saved), "routes": dict(saved.routes), "services": dict(saved.services)})
-        self.model._metadata(deletion_timestamp=rfc3339(self.model.now))
-        held = FINALIZER in saved.rollout.metadata.finalizers
-        self._quiesce()
-        assert FINALIZER not in self.model.rollout.metadata.finalizers
-        assert not held or all(route.original for route in self.model.routes.values())
-        assert not held or not any(service.managed_by for service in self.model.services.values())
-        self.model = saved
-
-    def teardown(self) -> None:
-        """In the end everything is made good: then the update completes, unless it was given up."""
-        if not hasattr(self, "model"):
-            return
-        self.model.broken, self.nonsense = set(), False
-        self._edit(paused=False)
-        assert self._bring_home(TURNS_MAX), f"it never ends: {self.status}"
-        self.rests()
-
-    def _bring_home(self, turns: int) -> bool:
-        """Everybody helps the update until it is complete or given up; whether it is."""
-        for _ in range(turns):
-            decision = self._work()
-            if decision.status.phase == "Healthy" and not self._retiring():
-                return True
-            if decision.status.abort and not self._retiring():
-                assert decision.status.phase == "Degraded" or self.model.problems
-                return True
-            self._help(decision)
-        return False
-
-    def _retiring(self) -> bool:
-        return any(rs.scale_down_at is not None and rs.replicas for rs in self.model.replica_sets.values())
-
-    def _help(self, decision: Decision[RolloutStatus]) -> None:
-        status = decision.status
-        self.model.now = max(decision.wake_at or 0.0, self.model.now + 2)
-        if self.running():
-            run = background(self.model.world(), status)
-            assert run is not None
-            steps = self.written["strategy"]["canary"]["steps"][: (status.current_step_index or 0) + 1]
-            weight = next((s["setWeight"] for s in reversed(steps) if "setWeight" in s), 0)
-            self.model.runs[run.name] = replace(run, no_data_since="", proven_at_weight=weight)
-        if any(pause.reason != NO_DATA for pause in status.pause_conditions):
-            self.model.status(pause_conditions=())
-        if self._verifies() and "analysis" not in self.written["strategy"]["canary"]:
-            self._edit_canary(analysis=ANALYSIS)
-        if self._verifies() and not self.written["replicas"]:
-            self._edit(replicas=2)  # Without pods nothing is ever proven.
 
 
 def play() -> None:
