@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
@@ -111,17 +111,17 @@ class Box:
         self.seen = {(each, _started(each)) for each in _family(pid)}
         return len(self.seen)
 
-    def left(self) -> list[str]:
-        """Command lines of those of them that still live, and of whatever else works in the folder."""
+    def left(self) -> dict[int, str]:
+        """Those of them that still live, and whatever else works in the folder, with their command lines."""
         remembered = [pid for pid, started in self.seen if _started(pid) == started]
         users = [pid for pid in _all_processes() if str(self.folder) in _command(pid) and pid != os.getpid()]
-        return [_command(pid) for pid in {*remembered, *users} if _started(pid)]
+        return {pid: _command(pid) for pid in (*remembered, *users) if _started(pid)}
 
     def until_nothing_is_left(self) -> None:
         """Wait until every process of the sandbox is gone."""
         if self.process is not None:
             self.process.wait(BOUND_SECONDS)
-        until(f"nothing is left of {self.folder.name}: {self.left()}", lambda: not self.left())
+        until(f"nothing is left of {self.folder}", lambda: not self.left())
 
 
 def _all_processes() -> list[int]:
@@ -165,9 +165,11 @@ def boxes(tmp_path: Path) -> Iterator[tuple[Box, Box]]:
     yield both
     for box in both:
         box.call("down")
-        if box.process is not None and box.process.poll() is None:
-            box.process.kill()
-            box.process.wait()
+        for pid in box.left():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if box.process is not None:
+            box.process.wait(BOUND_SECONDS)
 
 
 def test_two_sandboxes_do_not_disturb_each_other_and_a_killed_one_leaves_nothing_behind(
