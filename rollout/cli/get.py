@@ -90,12 +90,11 @@ async def _follow(cluster: Cluster, watched: list[Watched], picture: Picture) ->
             show(lines if last is None else ["", *lines])
         last = lines
 
+    await look()  # Who cannot read now will not read later; only from then on an outage is forgiven.
     async with Changes(cluster, watched) as changes:
         try:
             await changes.until(look, REDRAW_SECONDS if terminal else RESYNC_SECONDS)
         except Absent:
-            if last is None:
-                raise
             show(["", "the Rollout is gone"])
     return 0
 

@@ -11,7 +11,8 @@ from rollout.domain.progress.revision import fingerprint
 
 Json = dict[str, Any]
 
-# What the API server fills in where a template is silent (k8s.io/kubernetes pkg/apis/core/v1/defaults.go).
+# What the API server fills in where a template is silent (k8s.io/kubernetes pkg/apis/core/v1/defaults.go). The protocol
+# of ports is not here: our CRD fills it in too, so it belongs to the Rollout's template as it was written.
 _POD_DEFAULTS: Json = {
     "dnsPolicy": "ClusterFirst",
     "restartPolicy": "Always",
@@ -30,7 +31,6 @@ _DEFAULTS: dict[str, Json] = {
     "spec": _POD_DEFAULTS,
     "containers": _CONTAINER_DEFAULTS,
     "initContainers": _CONTAINER_DEFAULTS,
-    "ports": {"protocol": "TCP"},
     "livenessProbe": _PROBE_DEFAULTS,
     "readinessProbe": _PROBE_DEFAULTS,
     "startupProbe": _PROBE_DEFAULTS,

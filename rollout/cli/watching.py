@@ -73,20 +73,17 @@ class Changes:
         self._changed.clear()
 
     async def until(self, look: Callable[[], Awaitable[T | None]], every_seconds: float = RESYNC_SECONDS) -> T:
-        """Look after every change until there is an answer; a server that fails for a moment is forgiven.
-
-        The first look is not: who cannot read now will not read later.
-        """
-        answer = await look()
-        while answer is None:
-            await self.next(every_seconds)
+        """Look now and after every change, until there is an answer; a server that fails for a while is forgiven."""
+        while True:
             try:
                 answer = await look()
+                if answer is not None:
+                    return answer
             except ApiUnavailable as error:
                 tell(f"the API server does not answer ({error}); trying again")
                 await asyncio.sleep(RETRY_SECONDS)
                 self._changed.set()
-        return answer
+            await self.next(every_seconds)
 
     async def _keep(self, watched: Watched) -> None:
         while True:

@@ -12,6 +12,10 @@ from rollout.domain.progress.revision import fingerprint
 Json = dict[str, Any]
 
 CREATED = "2026-11-26T10:00:00Z"
+OWNED = {
+    "apiVersion": "coalmine.dev/v1alpha1", "kind": "Rollout", "name": "web", "uid": "u-web", "controller": True,
+}  # fmt: skip
+CONTAINER = {"name": "web", "image": "demo:1", "imageID": "sha256:1", "restartCount": 0}
 STEPS = [{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
 
 
@@ -88,9 +92,13 @@ def replica_set(pod_hash: str, revision: int, written: Json, *, replicas: int = 
             "generation": 1,
             "labels": labels,
             "annotations": {REVISION: str(revision), FINGERPRINT: fingerprint(written)},
-            "ownerReferences": [{"uid": "u-web", "kind": "Rollout", "name": "web", "controller": True}],
+            "ownerReferences": [OWNED],
         },
-        "spec": {"replicas": replicas, "template": {"metadata": {"labels": labels}, "spec": spec}},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
         "status": {
             "replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas, "observedGeneration": 1,
         },
@@ -101,7 +109,7 @@ def pod(name: str, pod_hash: str, **status: Any) -> Json:
     return {
         "metadata": {"name": name, "creationTimestamp": CREATED, "ownerReferences": [{"uid": f"u-{pod_hash}"}]},
         "spec": {"containers": [{"name": "web"}]},
-        "status": {"phase": "Running", "containerStatuses": [{"ready": True, "restartCount": 0}], **status},
+        "status": {"phase": "Running", "containerStatuses": [{**CONTAINER, "ready": True}], **status},
     }
 
 
@@ -111,7 +119,7 @@ def analysis_run(revision: int, **status: Any) -> Json:
             "name": f"web-new-{revision}",
             "creationTimestamp": CREATED,
             "annotations": {REVISION: str(revision)},
-            "ownerReferences": [{"uid": "u-web"}],
+            "ownerReferences": [OWNED],
         },
         "spec": {"metrics": []},
         "status": status,

@@ -27,11 +27,17 @@ def test_the_template_is_the_written_one_so_that_its_hash_is_the_old_one() -> No
     assert pod_hashes(back.template) == pod_hashes(template("demo:1"))
 
 
-def test_defaults_of_probes_and_ports_are_taken_out_too() -> None:
-    written = template("demo:1", readinessProbe=PROBE, ports=[{"name": "http", "containerPort": 8080}])
+def test_the_protocol_of_ports_stays_since_the_crd_writes_it_too() -> None:
+    written = template("demo:1", ports=[{"containerPort": 8080, "protocol": "TCP"}])
+    back = undo(live_rollout("demo:2"), (replica_set("a", 1, written), SETS[1]))
+    assert back.template == written
+    assert back.exact
+
+
+def test_defaults_of_probes_are_taken_out_too() -> None:
+    written = template("demo:1", readinessProbe=PROBE)
     kept = replica_set("a", 1, written)
-    container = kept["spec"]["template"]["spec"]["containers"][0]
-    container |= {"readinessProbe": FILLED, "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]}
+    kept["spec"]["template"]["spec"]["containers"][0] |= {"readinessProbe": FILLED}
     assert undo(live_rollout("demo:2"), (kept, SETS[1])).template == written
 
 
