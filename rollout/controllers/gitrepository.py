@@ -7,7 +7,7 @@ from rollout.api.keys import REFRESH
 from rollout.api.validate_git import validate_git_repository
 from rollout.controllers.context import Context, publish
 from rollout.controllers.gitjobs import RepositoryState, fetch_job
-from rollout.controllers.recent import reverts_last_hour
+from rollout.controllers.recent import push_refusal, reverts_last_hour
 from rollout.controllers.workshop import Fetched, GitWorkshop, read_secret
 from rollout.domain.sync.repository import RepositoryWorld, decide_repository
 from rollout.errors import CoalmineError, InvalidSpec
@@ -63,6 +63,7 @@ class GitRepositoryController:
             fetching=self._workshop.background.is_running(f"fetch {key[0]}/{key[1]}"),
             webhook_path=fetched.webhook_path,
             write_problem=fetched.write_problem,
+            write_refusal=push_refusal(self._context, key),
             reverts_last_hour=reverts_last_hour(self._context, key),
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from rollout.kube.resources import APPLICATIONS, CONFIG_MAPS, SECRETS
+from rollout.kube.resources import APPLICATIONS, CONFIG_MAPS, GIT_REPOSITORIES, SECRETS
 from rollout.sandbox.demo.manifests import secret
 from rollout.sandbox.demo.person import Person
 from rollout.sandbox.git_cgi import GitBackend
@@ -111,10 +111,12 @@ def test_a_wrong_password_for_writing_is_told_and_the_revert_comes_when_the_secr
             assert "the host refused our credentials" in refused["message"]
             assert "check the Secret" in refused["message"]
             assert "wrong" not in refused["message"]
+            await stage.until_condition(GIT_REPOSITORIES, "config", "Writable", "False", "Unauthorized")
             assert stage.reverts(it.person) == []
             password = stage.box.plan.passwords["writer"]
             await stage.patch(SECRETS, "git-write", {"data": secret("", {"password": password})["data"]})
             await stage.until_condition(APPLICATIONS, "web", "Reverted", "True", "Pushed")
+            await stage.until_condition(GIT_REPOSITORIES, "config", "Writable", "True")
             await stage.until_healthy("password:1")
             (ours,) = stage.reverts(it.person)
             assert it.tree(ours) == it.tree(it.good)

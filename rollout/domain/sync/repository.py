@@ -49,6 +49,8 @@ class RepositoryWorld:
     webhook_path: str = ""
     write_problem: str = ""
     """Why the credentials for writing cannot be used."""
+    write_refusal: str = ""
+    """What the host said when it refused them at the last push; empty once a push has gone through."""
     reverts_last_hour: int = 0
 
 
@@ -133,6 +135,8 @@ def _conditions(world: RepositoryWorld, *, fetching: bool) -> list[Condition]:
 def _writable(world: RepositoryWorld, limit: int) -> Condition:
     if world.write_problem:
         return _condition(world, "Writable", False, "InvalidSecret", world.write_problem)
+    if world.write_refusal:
+        return _condition(world, "Writable", False, "Unauthorized", world.write_refusal)
     if world.reverts_last_hour > limit:
         words = f"more than {limit} failures within an hour; pushes wait"
         return _condition(world, "Writable", False, "RateLimited", words)
