@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import tempfile
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository
 from rollout.api.keys import MANAGER
+from rollout.api.validate_git import validate_application, validate_git_repository
 from rollout.cli.arguments import FAILED
 from rollout.cli.checkout import Checkout
 from rollout.cli.differences import Difference, lines, summary
@@ -21,7 +23,7 @@ from rollout.domain.sync.driven import Driven, drivers
 from rollout.domain.sync.files import Revisions
 from rollout.domain.sync.objects import ObjectId, Rendered, RenderedObject
 from rollout.domain.sync.syncing import blocking, inventory_ids
-from rollout.errors import ApiError, CoalmineError, Conflict, NotFound
+from rollout.errors import ApiError, CoalmineError, Conflict, InvalidSpec, NotFound
 from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret
 from rollout.git.mirror import Mirror
 from rollout.kube.apply import desired_of
@@ -43,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _diff(cluster: Cluster, name: str, path: Path | None) -> int:
     application = typed(await cluster.find(APPLICATIONS, name), Application)
+    _refuse(f"Application {name}", validate_application(application.spec))
     rendered = await patiently(_rendered(cluster, application, path), "rendering")
     for block in blocking(rendered, application.status.rollouts):
         tell(f"a sync would hold this revision: {block.words}; lift it with `coalmine app release {name}`")
@@ -57,6 +60,12 @@ async def _diff(cluster: Cluster, name: str, path: Path | None) -> int:
     return FAILED if differing else 0
 
 
+def _refuse(what: str, problems: Iterable[InvalidSpec]) -> None:
+    """Raise for a spec that the operator would not carry out."""
+    if words := "; ".join(map(str, problems)):
+        raise CoalmineError(f"{what} is invalid: {words}")
+
+
 def _words(rendered: Rendered, path: Path | None) -> str:
     return f"commit {rendered.commit[:12]}" if path is None else str(path)
 
@@ -67,6 +76,8 @@ async def _rendered(cluster: Cluster, application: Application, path: Path | Non
         return await _render(cluster, application, Checkout(path), "checkout")
     live = await cluster.find(GIT_REPOSITORIES, application.spec.source.repository_ref.name)
     repository = typed(live, GitRepository)
+    # What the operator refuses to fetch from, such as plain http, gets our credentials no sooner.
+    _refuse(f"GitRepository {repository.metadata.name}", validate_git_repository(repository.spec))
     credentials = await _credentials(cluster, repository)
     with tempfile.TemporaryDirectory(prefix="coalmine-diff-") as folder:
         mirror = Mirror.of(Path(folder), repository.spec.url)

@@ -59,7 +59,9 @@ def add_target_flags(parser: argparse.ArgumentParser, *, default: Any = None) ->
     where = parser.add_argument_group("cluster")
     where.add_argument("--kubeconfig", default=default, help="default: $KUBECONFIG, then ~/.kube/config")
     where.add_argument("--context", default=default, help="context of the kubeconfig")
-    where.add_argument("-n", "--namespace", default=default, help="default: the context's namespace")
+    where.add_argument(
+        "-n", "--namespace", type=namespace_name, default=default, help="default: the context's namespace"
+    )
 
 
 def add_group(verbs: Verbs, name: str, words: str, example: str) -> Verbs:
@@ -117,6 +119,13 @@ def seconds(text: str) -> float:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative; write how long, such as 5m")
     return value
+
+
+def namespace_name(text: str) -> str:
+    """A name of a namespace; raises ArgumentTypeError."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a namespace: small letters, digits and `-`")
+    return text
 
 
 def object_name(text: str) -> str:

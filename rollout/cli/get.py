@@ -21,7 +21,7 @@ Json = dict[str, Any]
 Picture = Callable[[float | None], Awaitable[list[str]]]
 
 CLEAR = "\x1b[H\x1b[2J"
-REDRAW_SECONDS = 1.0
+REDRAW_SECONDS = 5.0
 
 
 def add(commands: Verbs) -> None:

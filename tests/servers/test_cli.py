@@ -54,6 +54,12 @@ def test_the_tree_has_what_the_rollout_owns_and_nothing_else(scene: Scene) -> No
     assert "\x1b" not in out
 
 
+def test_a_terminal_that_knows_only_ascii_still_gets_its_answer(scene: Scene) -> None:
+    scene.reset(updating(), (REPLICA_SETS, replica_set("new", 2, template("demo:2"))))
+    out, _ = scene.run("get", "rollout", "web", PYTHONIOENCODING="ascii")
+    assert "revision:2" in out
+
+
 def test_a_watch_prints_each_change_once_where_nobody_looks_and_ends_by_ctrl_c(scene: Scene) -> None:
     scene.reset(updating())
     with scene.start("get", "rollout", "web", "-n", "shop", "-w") as process:

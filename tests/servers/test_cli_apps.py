@@ -14,7 +14,7 @@ from rollout.domain.sync.digest import digest
 from rollout.domain.sync.objects import ObjectId, Rendered, RenderedObject
 from rollout.kube.apply import apply_render
 from rollout.kube.inventory import Owner
-from rollout.kube.resources import ANALYSIS_RUNS, APPLICATIONS, CONFIG_MAPS
+from rollout.kube.resources import ANALYSIS_RUNS, APPLICATIONS, CONFIG_MAPS, GIT_REPOSITORIES
 from tests.support.command import Json, Scene, stage
 from tests.unit.analysis.test_judge import look, simulated, spec
 from tests.unit.cli.test_explain import run_of
@@ -80,6 +80,17 @@ def test_a_diff_of_a_checkout_shows_what_a_sync_would_change_and_writes_nothing(
     live = scene.do(lambda client: client.get(CONFIG_MAPS, "shop", "conf"))
     assert live["data"] == {"mode": "fast"}
     assert scene.do(lambda client: client.get(CONFIG_MAPS, "shop", "other")) is None
+
+
+def test_a_repository_that_the_operator_would_not_ask_is_not_asked_by_the_command_either(scene: Scene) -> None:
+    url = {"url": "http://git.example.com/config.git", "ref": {"branch": "main"}, "secretRef": {"name": "git-read"}}
+    scene.reset(None, (APPLICATIONS, APP), (GIT_REPOSITORIES, {"metadata": {"name": "config"}, "spec": url}))
+    _, told = scene.run("app", "diff", "web", code=2)
+    assert "GitRepository config is invalid: spec.url" in told
+    elsewhere = {**APP["spec"], "destination": {"kubeConfig": {"secretRef": {"name": "other"}}}}
+    scene.reset(None, (APPLICATIONS, {**APP, "spec": elsewhere}))
+    _, told = scene.run("app", "diff", "web", code=2)
+    assert "spec.destination.kubeConfig" in told
 
 
 def test_a_checkout_that_cannot_be_rendered_is_an_error_and_no_difference(scene: Scene, tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_an_optional_word_may_stand_behind_a_flag() -> None:
         ["status", "web", "--timeout", "soon"],
         ["status", "web", "--timeout", "-5s"],
         ["status", "Web_1"],
+        ["status", "web", "-n", "../kube-system"],
+        ["-n", "Shop", "status", "web"],
         ["promote", "web", "--ful"],
         ["undo", "web", "--to-revision", "0"],
         ["undo", "web", "--to-revision", "x"],
