@@ -6,6 +6,8 @@ from rollout.api.meta import Condition
 from rollout.api.rollout import RolloutStatus
 from rollout.domain.conditions import put
 from rollout.domain.decision import Decision, Event
+from rollout.domain.progress import abort, runs, traffic
+from rollout.domain.progress.standing import updating
 from rollout.domain.world import World
 
 RETRY_SECONDS = 20
@@ -63,8 +65,9 @@ def _controlled(world: World) -> tuple[str, ...]:
 
 
 def refuse(world: World, found: tuple[str, ...], now: float) -> Decision[RolloutStatus]:
-    """Say what is wrong and touch nothing: the last good state keeps running."""
-    old = world.rollout.status
+    """Say what is wrong and touch nothing but the traffic of a version that failed: what was good keeps running."""
+    turn = _give_up(world, now)
+    old = turn.status
     message = "InvalidSpec: " + "; ".join(found[:5])
     generation = world.rollout.metadata.generation
     condition = Condition(type="InvalidSpec", status="True", reason="InvalidSpec", message=message)
@@ -76,4 +79,14 @@ def refuse(world: World, found: tuple[str, ...], now: float) -> Decision[Rollout
         conditions=put(old.conditions, condition, now, generation),
     )
     events = () if old.message == message else (Event("Warning", "InvalidSpec", message),)
-    return Decision(status, events=events, wake_at=now + RETRY_SECONDS)
+    return turn.then(Decision(status, events=events, wake_at=now + RETRY_SECONDS))
+
+
+def _give_up(world: World, now: float) -> Decision[RolloutStatus]:
+    """FAIL and a user's abort are heard in any state: a Service that is missing must not keep traffic on a canary."""
+    untouched = Decision(world.rollout.status)
+    heard = runs.judge(world, untouched.status, now)
+    if not heard.status.abort or not updating(world, heard.status):
+        return untouched
+    settled = heard.then(abort.settle(world, heard.status, now))
+    return settled.then(traffic.withdraw(world, settled.status))

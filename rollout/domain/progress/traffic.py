@@ -46,6 +46,18 @@ def route(world: World, status: RolloutStatus, now: float) -> Decision[RolloutSt
     return Decision(_with_weights(world, status, weight), (*_hold(world, weight), *actions), events)
 
 
+def withdraw(world: World, status: RolloutStatus) -> Decision[RolloutStatus]:
+    """Take all traffic from the canary and do nothing else, in routes that this Rollout has changed."""
+    if not world.routed or world.rivals or FINALIZER not in world.rollout.metadata.finalizers:
+        return Decision(status)
+    weights = tuple(
+        SetWeight(r.name, world.canary.canary_service, world.canary.stable_service, 0)
+        for r in world.routes
+        if not r.problem and not r.controlled_by and r.canary_weight_percent != 0
+    )
+    return Decision(_with_weights(world, status, 0), weights)
+
+
 def _falling(world: World, status: RolloutStatus, weight_percent: int) -> bool:
     """Whether the canary loses traffic: then weights go first. After a promotion, stable's Service goes first."""
     return updating(world, status) and any(r.canary_weight_percent > weight_percent for r in world.routes)
