@@ -9,6 +9,7 @@ from rollout.domain import actions as act
 from rollout.domain.decision import Decision
 from rollout.domain.progress.invalid import problems
 from rollout.domain.progress.weights import room
+from rollout.domain.rollout import decide
 from rollout.domain.world import World
 from tests.model import Model
 
@@ -24,7 +25,10 @@ def check_decision(world: World, decision: Decision[RolloutStatus], condemned: A
     if world.rollout.metadata.deletion_timestamp:
         return
     if problems(world):
-        assert not decision.actions, "an invalid Rollout was touched"
+        # The last good state keeps running; only a version that was given up loses its traffic.
+        gone = [a for a in decision.actions if isinstance(a, act.SetWeight) and a.canary_weight_percent == 0]
+        assert decision.actions == tuple(gone), "an invalid Rollout was touched"
+        assert not gone or decision.status.abort
         return
     _check_weights(world, decision)
     _check_promotion(world, decision, condemned)
@@ -66,9 +70,9 @@ def _check_promotion(world: World, decision: Decision[RolloutStatus], condemned:
 
 
 def _check_order(world: World, decision: Decision[RolloutStatus]) -> None:
-    """In an abort the traffic goes before anything else does."""
-    if not decision.status.abort:
-        return
+    """Where a canary loses traffic, that happens before anything else does."""
+    if decision.status.stable_rs == decision.status.current_pod_hash:
+        return  # After a promotion stable's Service goes first.
     present = {route.name: route.canary_weight_percent for route in world.routes}
     sizes = {rs.name: rs.replicas for rs in world.replica_sets}
     lowering, others = [], []
@@ -152,14 +156,26 @@ def _stable(model: Model) -> bool:
 def check_after(seen: World, model: Model, decision: Decision[RolloutStatus]) -> None:
     """The cluster after a whole turn: routes carry what pods can, and nothing of a version that was given up."""
     world = model.world()
-    if seen.rollout.metadata.deletion_timestamp or problems(seen):
+    ours = FINALIZER in seen.rollout.metadata.finalizers  # An invalid Rollout mends no route that it did not change.
+    if seen.rollout.metadata.deletion_timestamp or (problems(seen) and not ours):
         return
     weights = [route.canary_weight_percent for route in world.routes]
     assert not (decision.status.abort and any(weights)), "a version that was given up has traffic"
+    if problems(seen):
+        return
     if decision.status.current_pod_hash == seen.rollout.status.current_pod_hash and "canary" in model.services:
         # The turn that names a new version ends there; the next one takes the traffic from the old one.
         carried = carried_percent(seen, model.services["canary"].pod_hash)
         assert all(weight <= carried for weight in weights), "more traffic than ready pods carry"
+
+
+def _check_wake_up(world: World, decision: Decision[RolloutStatus], now: float) -> None:
+    """Time alone changes nothing before the wake-up; without one, never."""
+    last = now + 1e6 if decision.wake_at is None else decision.wake_at - 0.5
+    for later in {min(now + 1, last), last}:
+        asleep = decide(world, later)
+        assert not asleep.actions, f"asleep when something was to be done: {asleep.actions}"
+        assert asleep.status == decision.status, "asleep when the status was to change"
 
 
 def check_rest(model: Model, decision: Decision[RolloutStatus], *, expected: bool) -> None:
@@ -178,6 +194,7 @@ def check_rest(model: Model, decision: Decision[RolloutStatus], *, expected: boo
         healthy = decision.status.phase == "Healthy"
         assert healthy or expected or model.deleted, f"nobody looks at it again: {decision.status}"
     world = model.world()
+    _check_wake_up(world, decision, model.now)
     if problems(world) or model.deleted or world.rollout.metadata.deletion_timestamp:
         return
     if world.routes:

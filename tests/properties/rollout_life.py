@@ -157,13 +157,13 @@ class RolloutLife(RuleBasedStateMachine):
             if decision.status.abort and not self._retiring():
                 assert decision.status.phase == "Degraded" or self.model.problems
                 return True
-            self._help(decision)
+            self.help(decision)
         return False
 
     def _retiring(self) -> bool:
         return any(rs.scale_down_at is not None and rs.replicas for rs in self.model.replica_sets.values())
 
-    def _help(self, decision: Decision[RolloutStatus]) -> None:
+    def help(self, decision: Decision[RolloutStatus]) -> None:
         status = decision.status
         self.model.now = max(decision.wake_at or 0.0, self.model.now + 2)
         if self.running():

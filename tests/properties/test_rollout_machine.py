@@ -12,8 +12,9 @@ from rollout.domain.clock import rfc3339
 from rollout.domain.progress.revision import step_hash
 from rollout.domain.progress.runs import background
 from rollout.domain.progress.standing import skipping
+from rollout.domain.rollout import decide
 from tests.model import Model, spec
-from tests.properties.rollout_life import RolloutLife
+from tests.properties.rollout_life import TURNS_MAX, RolloutLife
 from tests.properties.rollout_reached import REACHED
 from tests.properties.rollout_specs import ANALYSES, METADATA, STEPS, VERDICTS, canaries, images, limits
 
@@ -205,6 +206,23 @@ class RolloutMachine(RolloutLife):
             self.condemned.add(run.pod_hash)
         known = "" if phase is AnalysisPhase.SUCCESSFUL else run.no_data_since  # No data is never a success.
         self._report(phase=phase, message="errors doubled" if bad else "", no_data_since=known)
+
+    @precondition(lambda self: self.running())
+    @rule(phase=st.sampled_from([AnalysisPhase.FAILED, AnalysisPhase.ERROR]))
+    def a_verdict_falls_at_the_last_moment(self, phase: AnalysisPhase) -> None:
+        """Everything helps the update, and the verdict comes with what would have promoted it."""
+        for _ in range(TURNS_MAX):
+            if not self.running():
+                return
+            decision = decide(self.model.world(), self.model.now)
+            if decision.status.stable_rs == self.status.current_pod_hash:
+                self.a_verdict_falls(phase)
+                return
+            before = self.model.world()
+            self.turn()
+            self.model.others()
+            if self.model.world() == before:
+                self.help(decision)
 
     @precondition(lambda self: self.running())
     @rule(what=st.sampled_from(["no data", "no data", "data", 25, 30, 50]))

@@ -98,7 +98,8 @@ def plan_of(world: ApplicationWorld, record: ApplicationRollout) -> RevertPlan |
 def _start(world: ApplicationWorld, record: ApplicationRollout, revert: RevertStatus, now: float) -> RevertStep:
     """Start the job once the intent is in the published status; respect the limit an hour."""
     repository = world.repository
-    persisted = {r.revert.id for r in world.application.status.rollouts if r.revert is not None}
+    reverts = [r.revert for r in world.application.status.rollouts if r.revert is not None]
+    persisted = {published.id for published in reverts if published.phase == "Planned"}
     busy = revert.id in world.running or any(key == revert.id for key, _ in world.outcomes)
     if (
         repository is None
@@ -132,7 +133,7 @@ def _planned(
         return record
     mode = _mode(world, view, repository)
     identity = _identity(world, record, repository, current.revision)
-    if mode == "None" or (record.revert is not None and record.revert.id == identity):
+    if mode == "None" or _is_known(record, identity, failure):
         return record
     revert = RevertStatus(
         id=identity,
@@ -149,6 +150,18 @@ def _planned(
     if obstacle is not None:
         revert = msgspec.structs.replace(revert, phase="Blocked", reason=obstacle.reason, message=obstacle.message)
     return msgspec.structs.replace(record, revert=revert)
+
+
+def _is_known(record: ApplicationRollout, identity: str, failure: Failure) -> bool:
+    """Whether the record's revert is about this failure.
+
+    After a retry or a release the same version may fail again: where nothing was pushed for it, it is planned anew.
+    """
+    revert = record.revert
+    if revert is None or revert.id != identity:
+        return False
+    dropped = revert.phase in {"Superseded", "Blocked"} and epoch(failure.at) > epoch(revert.planned_at)
+    return not dropped
 
 
 def _identity(world: ApplicationWorld, record: ApplicationRollout, repository: RepositoryView, bad: str) -> str:
