@@ -26,4 +26,9 @@ def render_directory(tree: SourceTree, path: str, *, recurse: bool) -> list[tupl
     if foreign is not None:
         raise RenderError("belongs to another renderer; set spec.source.kustomize, or move the file", foreign)
     contents = tree.load(files)
-    return [(obj, file) for file in files for obj in parse_manifests(contents[file], file, tree.limits)]
+    found: list[tuple[Json, str]] = []
+    for file in files:
+        found += [(obj, file) for obj in parse_manifests(contents[file], file, tree.limits)]
+        if len(found) > tree.limits.objects:
+            raise RenderError(f"more than {tree.limits.objects} objects; split it into several Applications", path)
+    return found

@@ -13,6 +13,8 @@ class Limits:
     total_bytes: int = 32 * MEBIBYTE
     files: int = 5000
     objects: int = 5000
+    rendered_bytes: int = 32 * MEBIBYTE
+    """Of all objects together, aliases expanded."""
     yaml_events: int = 200_000
     yaml_depth: int = 64
     seconds: float = 30.0

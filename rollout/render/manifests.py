@@ -1,5 +1,7 @@
-"""YAML as Kubernetes means it: bounded, without timestamps, without duplicate keys, one object a document."""
+"""YAML as Kubernetes means it: bounded, JSON's types only, no key written twice, one object a document."""
 
+import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,25 +15,81 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LIST_DEPTH_MAX = 3
 
 
+# What is in the path of a request, and in an inventory entry, is checked before anything is built of it.
+_API_VERSION = re.compile(r"([a-z0-9][a-z0-9.-]{0,252}/)?[a-z][a-z0-9-]{0,62}")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,62}")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"(?!\.{1,2}$)[^/%?#\s\x00-\x1f\x7f]{1,253}")
+
+_MERGE, _MERGE_TAG = "<<", "tag:yaml.org,2002:merge"
+_FLOAT_TAG = "tag:yaml.org,2002:float"
+_INT_TAG = "tag:yaml.org,2002:int"
+_NOT_JSON = ("binary", "timestamp", "set", "omap", "pairs")
+# What a plain text stands for, as kubectl reads it: `12:30` and `=` are texts, and so is a date.
+_NOT_PLAIN = frozenset({"timestamp", "value", "int", "float"})
+_INT = re.compile(r"^[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1-9][0-9_]*)$")
+_FLOAT = re.compile(
+    r"^([-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9_]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+)
+
+
 class _Loader(_Base):  # type: ignore[misc]  # The C loader is chosen at run time.
-    """SafeLoader without dates (JSON has none), and with an error for a key that is written twice."""
+    """SafeLoader with JSON's types alone, text as keys, and an error for a key that is written twice."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  PyYAML's signature.
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Resolve `<<`: what a map writes itself wins over what it merges in, and only that must not be twice."""
+        # A merge adds to the node, and a node that is merged into others comes here again.
+        if not getattr(node, "is_flat", False):
+            seen: set[str] = set()
+            for key, _ in node.value:
+                text = _MERGE if key.tag == _MERGE_TAG else self._key(key)
+                if text in seen:
+                    raise _refused(f"key {text!r} is written twice", node)
+                seen.add(text)
+            super().flatten_mapping(node)
+            node.is_flat = True  # type: ignore[attr-defined]  # Ours; a node is a plain object.
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  PyYAML's signature.
         self.flatten_mapping(node)
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if any(not isinstance(key, str | int | float | bool) for key in keys):
-            raise yaml.constructor.ConstructorError(None, None, "a key is not a scalar", node.start_mark)
-        result = dict(zip(keys, (self.construct_object(value, deep=deep) for _, value in node.value), strict=True))
-        if len(result) != len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} is written twice", node.start_mark)
-        return result
+        return {self._key(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+    def _key(self, node: yaml.Node) -> str:
+        """A key as JSON has it; numbers and truth values become text, as kubectl makes them."""
+        key = self.construct_object(node, deep=True)
+        if isinstance(key, bool):
+            return "true" if key else "false"
+        if not isinstance(key, str | int):
+            raise _refused("a key is not text; quote it", node)
+        if key == _MERGE:
+            # Readers disagree on what merges when it is tagged or quoted.
+            raise _refused("a key is the text `<<`; write it plain to merge", node)
+        return str(key)
 
 
+def _refused(words: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, words, node.start_mark)
+
+
+def _construct_float(loader: Any, node: yaml.ScalarNode) -> float:
+    value = float(loader.construct_yaml_float(node))
+    if not math.isfinite(value):
+        raise _refused("a number is not finite, which JSON cannot say; quote it if it is text", node)
+    return value
+
+
+def _construct_foreign(_: Any, node: yaml.Node) -> None:
+    raise _refused(f"{node.tag.replace('tag:yaml.org,2002:', '!!')} is no type of JSON; write it as text", node)
+
+
+_Loader.add_constructor(_FLOAT_TAG, _construct_float)
+for _name in _NOT_JSON:
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _construct_foreign)
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in _NOT_PLAIN]
     for first, resolvers in _Base.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(_INT_TAG, _INT, list("-+0123456789"))
+_Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+0123456789."))
 
 
 def parse_manifests(content: bytes, path: str, limits: Limits) -> list[Json]:
@@ -77,7 +135,9 @@ def _check_bounds(text: str, path: str, limits: Limits) -> None:
     open_nodes: list[tuple[str | None, int]] = []
     total = 0
     for event in yaml.parse(text, Loader=_Base):
-        if isinstance(event, yaml.CollectionStartEvent):
+        if isinstance(event, yaml.DocumentStartEvent):
+            weights.clear()  # Anchors do not reach over documents.
+        elif isinstance(event, yaml.CollectionStartEvent):
             open_nodes.append((event.anchor, total))
             total += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -122,7 +182,7 @@ def _objects(document: Any, path: str, number: int, depth: int) -> Iterator[Json
 
 
 def check_object(obj: Json, path: str, where: str) -> Json:
-    """The object, if it has an API version, a kind and a name of the right types; else RenderError."""
+    """The object, if it has an API version, a kind and a name that an API server can have; else RenderError."""
     for key in ("apiVersion", "kind"):
         if not isinstance(obj.get(key), str) or not obj[key]:
             raise RenderError(f"{where} has no {key}", path)
@@ -131,13 +191,28 @@ def check_object(obj: Json, path: str, where: str) -> Json:
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
         raise RenderError(f"{where} ({obj['kind']}) has no metadata.name", path)
-    if not isinstance(metadata.get("namespace", ""), str):
+    namespace = metadata.get("namespace") or ""
+    if not isinstance(namespace, str):
         raise RenderError(f"{where} ({obj['kind']} {name}) has a namespace that is not text", path)
+    wrong = next(_misspelt(obj, name, namespace), None)
+    if wrong is not None:
+        raise RenderError(f"{where} has {wrong}, which no API server takes", path)
     for key in ("labels", "annotations"):
         values = metadata.get(key) or {}
         if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
             raise RenderError(f"{where} ({obj['kind']} {name}) has {key} that are not text; quote them", path)
     return obj
+
+
+def _misspelt(obj: Json, name: str, namespace: str) -> Iterator[str]:
+    """Parts of the identity that cannot be, each with its field."""
+    parts = (
+        ("apiVersion", obj["apiVersion"], _API_VERSION),
+        ("kind", obj["kind"], _KIND),
+        ("metadata.name", name, _NAME),
+        ("metadata.namespace", namespace or "default", _NAMESPACE),
+    )
+    return (f"{field} {text[:80]!r}" for field, text, form in parts if not form.fullmatch(text))
 
 
 def _words(error: yaml.YAMLError) -> str:

@@ -8,6 +8,7 @@ from rollout.domain.sync.digest import digest
 from rollout.domain.sync.files import Revisions
 from rollout.domain.sync.objects import Json, ObjectId, Rendered, RenderedObject
 from rollout.errors import NotSupportedYet, RenderError
+from rollout.render.amount import expanded_bytes
 from rollout.render.configs import hash_config_names
 from rollout.render.directory import render_directory
 from rollout.render.kustomize import render_kustomize
@@ -64,6 +65,10 @@ def render(
     tree = SourceTree.of(files, revision, limits)
     path = source.path.strip("/")
     plain = _run(tree, source, path)
+    size_bytes = expanded_bytes([obj for obj, _ in plain], limits.rendered_bytes)
+    if size_bytes > limits.rendered_bytes:
+        words = f"the objects take more than {limits.rendered_bytes} bytes together; split it into several Applications"
+        raise RenderError(words, path)
     hashed, warnings = hash_config_names(plain, namespace)
     known = {**_declared_scopes(plain), **(scopes or {})}
     objects = sorted((_place(obj, file, namespace, known) for obj, file in hashed), key=lambda o: o.id)
@@ -75,6 +80,7 @@ def render(
         digest=digest([o.obj for o in objects]),
         closure_digest=digest(tree.blobs()),
         warnings=tuple(warnings),
+        size_bytes=size_bytes,
     )
 
 
@@ -109,9 +115,11 @@ def _declared_scopes(objects: list[tuple[Json, str]]) -> dict[tuple[str, str], b
     for obj, _ in objects:
         spec = obj.get("spec")
         if obj["kind"] == "CustomResourceDefinition" and isinstance(spec, dict):
-            kind = (spec.get("names") or {}).get("kind", "")
-            for version in spec.get("versions") or []:
-                found[f"{spec.get('group')}/{version.get('name')}", kind] = spec.get("scope") != "Cluster"
+            names, versions = spec.get("names"), spec.get("versions")
+            kind = str(names.get("kind")) if isinstance(names, dict) else ""
+            for version in versions if isinstance(versions, list) else []:
+                name = version.get("name") if isinstance(version, dict) else None
+                found[f"{spec.get('group')}/{name}", kind] = spec.get("scope") != "Cluster"
     return found
 
 

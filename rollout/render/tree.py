@@ -66,6 +66,8 @@ class SourceTree:
         entry = self._entries.get(target)
         if entry is None:
             raise RenderError("does not exist in this commit", path)
+        if not _is_unicode(path) or not _is_unicode(target):
+            raise RenderError("is a file name that is not UTF-8; rename it", ascii(path))
         if entry.mode == SUBMODULE_MODE or entry.mode not in REGULAR_MODES:
             raise RenderError("is a submodule, not a file", path)
         if entry.size > self.limits.file_bytes:
@@ -86,6 +88,11 @@ class SourceTree:
                 raise RenderError(f"is a symbolic link out of the repository (to {link!r})", asked)
             path = joined
         raise RenderError(f"is more than {_LINKS_MAX} symbolic links away from a file", asked)
+
+
+def _is_unicode(path: str) -> bool:
+    """Whether git's bytes were text; others came as lone surrogates, which no answer and no digest can hold."""
+    return not any("\ud800" <= ch <= "\udfff" for ch in path)
 
 
 def _parents(path: str) -> Iterable[str]:

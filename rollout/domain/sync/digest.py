@@ -23,8 +23,8 @@ def digest(value: Any) -> str:
 
 def template_digest(template: Json) -> str:
     """Digest of a pod template as written: no defaults, no annotations that only ask for a restart."""
-    metadata = dict(template.get("metadata") or {})
-    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in RESTART_ANNOTATIONS}
+    metadata = dict(_map(template, "metadata"))
+    annotations = {k: v for k, v in _map(metadata, "annotations").items() if k not in RESTART_ANNOTATIONS}
     if annotations:
         metadata["annotations"] = annotations
     else:
@@ -34,15 +34,15 @@ def template_digest(template: Json) -> str:
 
 
 def rollout_template(obj: Json) -> Json:
-    """The pod template of a Rollout's manifest; empty where it refers to a workload."""
-    template = (obj.get("spec") or {}).get("template")
-    return template if isinstance(template, dict) else {}
+    """The pod template of a Rollout's manifest; empty where it refers to a workload, or is no object."""
+    return _map(_map(obj, "spec"), "template")
 
 
 def images_of(template: Json) -> tuple[ImageDigest, ...]:
     """Images of a template; the digest is known only where the reference is pinned."""
-    spec = template.get("spec") or {}
-    containers = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+    spec = _map(template, "spec")
+    lists = (spec.get("initContainers"), spec.get("containers"))
+    containers = [c for found in lists if isinstance(found, list) for c in found]
     return tuple(
         ImageDigest(
             name=str(c.get("name", "")),
@@ -52,6 +52,12 @@ def images_of(template: Json) -> tuple[ImageDigest, ...]:
         for c in containers
         if isinstance(c, dict)
     )
+
+
+def _map(holder: Json, key: str) -> Json:
+    """A map in a map; what people wrote there instead is the API server's to refuse."""
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def declares(written: Any, live: Any) -> bool:

@@ -87,7 +87,7 @@ def _replicas(desired: Json, live: Json, _: Driven) -> Json:
     """An autoscaler's number of pods."""
     replicas = _map(live, "spec").get("replicas")
     if replicas is not None:
-        desired.setdefault("spec", {})["replicas"] = replicas
+        _child(desired, "spec")["replicas"] = replicas
     return desired
 
 
@@ -95,10 +95,10 @@ def _service(desired: Json, live: Json, _: Driven) -> Json:
     """The hash in the selector, and the mark of the Rollout that put it there."""
     chosen = _map(_map(live, "spec"), "selector").get(HASH_LABEL)
     if chosen is not None:
-        desired.setdefault("spec", {}).setdefault("selector", {})[HASH_LABEL] = chosen
+        _child(_child(desired, "spec"), "selector")[HASH_LABEL] = chosen
     manager = _map(_map(live, "metadata"), "annotations").get(MANAGED_BY)
     if manager is not None:
-        desired["metadata"].setdefault("annotations", {})[MANAGED_BY] = manager
+        _child(desired["metadata"], "annotations")[MANAGED_BY] = manager
     return desired
 
 
@@ -136,6 +136,13 @@ def _backends(rule: Json) -> dict[str, Json]:
     """Backends of a rule that are Services, by name."""
     refs = _maps(rule, "backendRefs")
     return {str(r.get("name")): r for r in refs if r.get("kind", "Service") == "Service"}
+
+
+def _child(holder: Json, key: str) -> dict[str, Any]:
+    """The map of a key, made where there is none; what is no map stays, for the API server to refuse."""
+    if holder.get(key) is None:
+        holder[key] = {}
+    return _map(holder, key)
 
 
 def _map(holder: Json, key: str) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class Rendered:
         digest: of the objects.
         closure_digest: of the files' names and contents.
         warnings: what a person should know.
+        size_bytes: about how much the objects are.
     """
 
     commit: str
@@ -78,6 +79,7 @@ class Rendered:
     digest: str
     closure_digest: str
     warnings: tuple[str, ...] = ()
+    size_bytes: int = 0
 
     @property
     def rollouts(self) -> tuple[RenderedObject, ...]:

@@ -1,11 +1,13 @@
 """In which order objects are applied: what others need first; waves by annotation."""
 
+import re
 from collections.abc import Iterable
 from itertools import groupby
 
 from rollout.domain.sync.objects import RenderedObject
 
 WAVE = "coalmine.dev/sync-wave"
+_NUMBER = re.compile(r"-?[0-9]{1,5}")
 
 # Stages; kinds that are not named come in the one before the last.
 _STAGES = (
@@ -43,7 +45,7 @@ def stage_of(kind: str) -> int:
 def wave_of(rendered: RenderedObject) -> int:
     """The object's wave; 0 without the annotation, or with one that is no number."""
     text = (rendered.obj["metadata"].get("annotations") or {}).get(WAVE, "0")
-    return int(text) if text.lstrip("-").isdigit() and len(text) <= 6 else 0
+    return int(text) if _NUMBER.fullmatch(text) else 0
 
 
 def in_stages(objects: Iterable[RenderedObject]) -> list[list[RenderedObject]]:

@@ -62,7 +62,22 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, labels: {a: 1}}\n", "labels that are not text"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
         ("x" * (1024 * 1024 + 1), "the limit is 1048576"),
-        ("? {a: b}\n: c\n", "not a scalar|not YAML"),
+        ("? {a: b}\n: c\n", "not YAML"),
+        (CM % "x" + "data: {1: a, '1': b}\n", "written twice"),
+        (CM % "x" + "data: {<<: {a: b}, <<: {c: d}}\n", "written twice"),
+        (CM % "x" + "data: {'<<': {a: b}}\n", "write it plain"),
+        (CM % "x" + "data: {1.5: a}\n", "quote it"),
+        (CM % "x" + "data: {a: !!binary aGk=}\n", "!!binary is no type of JSON"),
+        (CM % "x" + "data: {a: !!timestamp 2026-11-24}\n", "!!timestamp is no type of JSON"),
+        (CM % "x" + "data: !!set {a, b}\n", "!!set is no type of JSON"),
+        (CM % "x" + "data: {a: .nan}\n", "not finite"),
+        (CM % "x" + "a: &a [b]\n---\na: &a [*a]\n", "inside its own anchor"),
+        ("apiVersion: v1/v1/v1\nkind: X\nmetadata: {name: x}\n", "apiVersion 'v1/v1/v1'"),
+        ("apiVersion: v1\nkind: Config_Map\nmetadata: {name: x}\n", "kind 'Config_Map'"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ../../secrets/x}\n", "metadata.name '../../secrets/x'"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ..}\n", "metadata.name '..'"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'x?dryRun=All'}\n", "metadata.name"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: a_b}\n", "metadata.namespace 'a_b'"),
     ],
 )
 def test_a_hostile_manifest_is_refused_with_its_path(content: str | bytes, words: str) -> None:
@@ -70,6 +85,28 @@ def test_a_hostile_manifest_is_refused_with_its_path(content: str | bytes, words
         names({"app/good.yaml": CM % "good", "app/bad.yaml": content})
     assert "app/bad.yaml" in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+def test_texts_keys_and_numbers_are_what_kubectl_makes_of_them() -> None:
+    text = "data: {at: 12:30, op: =, 1: a, true: b, octal: 010, big: 1e3}\n"
+    obj, _ = render_directory(memory_tree({"app/a.yaml": CM % "x" + text}), "app", recurse=True)[0]
+    assert obj["data"] == {"at": "12:30", "op": "=", "1": "a", "true": "b", "octal": 8, "big": 1000.0}
+
+
+def test_what_a_map_writes_itself_wins_over_what_it_merges() -> None:
+    text = "x: &x {a: 1, b: 2}\ny: &y {<<: *x, a: 3}\nz: {<<: *y, c: 4}\n"
+    obj, _ = render_directory(memory_tree({"app/a.yaml": CM % "x" + text}), "app", recurse=True)[0]
+    assert (obj["x"], obj["y"], obj["z"]) == ({"a": 1, "b": 2}, {"a": 3, "b": 2}, {"a": 3, "b": 2, "c": 4})
+
+
+def test_names_of_cluster_roles_may_have_colons() -> None:
+    text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: 'system:a_b'}\n"
+    assert names({"app/a.yaml": text}) == ["system:a_b"]
+
+
+def test_a_file_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(RenderError, match="not UTF-8; rename it"):
+        names({"app/\udcff.yaml": CM % "x"})
 
 
 def test_a_long_text_repeated_by_aliases_is_refused() -> None:

@@ -1,10 +1,13 @@
 """Kustomize with the real binary: overlays work, everything remote or executable is refused before it runs."""
 
+import json
+
 import pytest
 
 from rollout.errors import RenderError
 from rollout.render.closure import kustomize_closure
 from rollout.render.kustomize import render_kustomize
+from rollout.render.limits import Limits
 from tests.support.memory_tree import memory_tree
 
 ROLLOUT = "apiVersion: coalmine.dev/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec: {replicas: 1}\n"
@@ -69,11 +72,79 @@ def test_a_remote_or_outside_base_is_refused_before_kustomize_runs(entry: str, k
         "secretGenerator: [{name: x, envs: ['https://example.com/x']}]",
         "generators: ['https://example.com/g.yaml']",
         "openapi: {path: ../../x}",
+        "Resources: ['http://127.0.0.1/x']",
+        "re\u017fources: ['http://127.0.0.1/x']",
+        "OpenAPI: {path: 'http://127.0.0.1/x'}",
+        "openapi: {Path: 'http://127.0.0.1/x'}",
+        "patches: [{Path: 'http://127.0.0.1/x'}]",
+        "patches: [{path: !!binary aHR0cDovLzEyNy4wLjAuMS94}]",
+        "patches: [{path: [a]}]",
+        "replacements: [{path: 'http://127.0.0.1/x'}]",
+        "configMapGenerator: [{name: x, Files: ['http://127.0.0.1/x']}]",
+        "configMapGenerator: [{name: x, ENV: 'http://127.0.0.1/x'}]",
+        "generators: [.]",
+        "generators: ['- 1']",
+        "generators: ['{{{']",
+        "transformers: [missing.yaml]",
     ],
 )
 def test_a_hostile_kustomization_is_refused(text: str) -> None:
     with pytest.raises(RenderError):
         kustomize_closure(memory_tree({"app/kustomization.yaml": text + "\n"}), "app")
+
+
+PLUGIN = "apiVersion: builtin\nkind: %s\nmetadata: {name: x}\n"
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        PLUGIN % "ConfigMapGenerator" + "files: ['http://127.0.0.1/x']\n",
+        PLUGIN % "SecretGenerator" + "envs: ['k=https://127.0.0.1/x']\n",
+        PLUGIN % "ConfigMapGenerator" + "Files: ['http://127.0.0.1/x']\n",
+        PLUGIN % "PatchTransformer" + "path: 'http://127.0.0.1/x'\n",
+        PLUGIN % "PatchStrategicMergeTransformer" + "paths: ['http://127.0.0.1/x']\n",
+        PLUGIN % "ReplacementTransformer" + "replacements: [{path: 'http://127.0.0.1/x'}]\n",
+        '--- {apiVersion: builtin, kind: ConfigMapGenerator, metadata: {name: x}, files: ["http:\\x2f\\x2fa"]}',
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: builtin, kind: X, metadata: {name: x}, path: 'http://a'}\n",
+    ],
+)
+@pytest.mark.parametrize("key", ["generators", "transformers"])
+def test_a_plugin_that_reads_the_network_is_refused_inline_and_in_a_file(plugin: str, key: str) -> None:
+    inline = {"app/kustomization.yaml": json.dumps({key: [plugin]})}
+    in_file = {"app/kustomization.yaml": f"{key}: [plugin.yaml]\n", "app/plugin.yaml": plugin}
+    for files in (inline, in_file):
+        with pytest.raises(RenderError, match=r"is not a path in this repository|is not a field"):
+            kustomize_closure(memory_tree(files), "app")
+
+
+def test_a_plugin_in_a_folder_is_refused_since_its_build_is_not_known_before() -> None:
+    files = {"app/kustomization.yaml": "generators: [gen]\n", "app/gen/kustomization.yaml": "resources: [g.yaml]\n"}
+    with pytest.raises(RenderError, match="name the files"):
+        kustomize_closure(memory_tree(files), "app")
+
+
+def test_a_transformer_and_the_patch_it_names_work_and_are_in_the_closure() -> None:
+    patcher = PLUGIN % "PatchTransformer" + "path: patch.yaml\ntarget: {kind: Rollout}\n"
+    files = {
+        "app/kustomization.yaml": "resources: [web.yaml]\ntransformers: [patcher.yaml]\n",
+        "app/web.yaml": ROLLOUT,
+        "app/patcher.yaml": patcher,
+        "app/patch.yaml": PATCH,
+    }
+    tree = memory_tree(files)
+    assert render_kustomize(tree, "app")[0][0]["spec"]["replicas"] == 5
+    assert tree.closure == set(files)
+
+
+def test_the_number_of_files_is_bounded() -> None:
+    files = {f"app/{i}.yaml": ROLLOUT.replace("web", f"web{i}") for i in range(5)}
+    tree = memory_tree(
+        {**files, "app/kustomization.yaml": json.dumps({"resources": [name[4:] for name in files]})},
+        limits=Limits(files=4),
+    )
+    with pytest.raises(RenderError, match="more than 4 files"):
+        kustomize_closure(tree, "app")
 
 
 def test_a_plugin_that_runs_a_program_is_refused() -> None:
