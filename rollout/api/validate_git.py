@@ -5,6 +5,7 @@ A field that is valid in the API and not built yet is a problem too: it is never
 
 import ipaddress
 import posixpath
+import re
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,6 +17,8 @@ from rollout.api.values import duration_seconds
 
 INTERVAL_SECONDS_MIN = 1.0
 TIMEOUT_SECONDS_MAX = 600.0
+# The host is written into files that git reads as configuration.
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _REF_FORBIDDEN = set(" ~^:?*[\\\x7f") | {chr(code) for code in range(32)}
 
 
@@ -46,13 +49,15 @@ def _url(url: str) -> Iterator[InvalidSpec]:
     try:
         parts = urlsplit(url)
         loopback = _is_loopback(parts)
-    except ValueError as error:
-        yield InvalidSpec(field, f"is not a URL: {error}", "write https://host/path.git")
+    except ValueError:  # Its words may name a part of the URL that is a password.
+        yield InvalidSpec(field, "is not a URL", "write https://host/path.git")
         return
     if parts.scheme == "ssh" or (not parts.scheme and "@" in url):
         yield NotSupportedYet(f"{field} (ssh)", "use https:// with a token")
     elif parts.scheme not in {"http", "https"} or not parts.hostname:
         yield InvalidSpec(field, "is not an https:// address", "write https://host/path.git")
+    elif not (_HOST.fullmatch(parts.hostname) or _is_address(parts.hostname)):
+        yield InvalidSpec(field, "has a host that is no name", "write https://host/path.git")
     elif parts.scheme == "http" and not loopback:
         yield InvalidSpec(
             field, "http:// would send credentials in clear", "use https:// (http:// is for loopback only)"
@@ -65,12 +70,15 @@ def _url(url: str) -> Iterator[InvalidSpec]:
 
 def _is_loopback(parts: SplitResult) -> bool:
     host, _ = parts.hostname or "", parts.port
-    if host == "localhost":
-        return True
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return "%" not in host
 
 
 def _ref(spec: GitRepositorySpec) -> Iterator[InvalidSpec]:

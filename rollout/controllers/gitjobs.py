@@ -3,9 +3,11 @@
 Jobs get values and return values; they know no cache and no queue.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 
 from rollout.api.application import ApplicationSource
 from rollout.api.gitrepository import GitRef, GitRepositorySpec
@@ -19,9 +21,14 @@ from rollout.git.credentials import ANONYMOUS, Credentials
 from rollout.git.mirror import LogEntry, Mirror, Remote
 from rollout.git.pool import GitPool
 from rollout.git.taking_back import Surroundings, Writing, take_back
+from rollout.render.limits import MEBIBYTE
 from rollout.render.render import Scopes, render
 
 _CACHED_RENDERS_MAX = 64
+_CACHED_BYTES_MAX = 256 * MEBIBYTE
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGESTS_MAX = 20
+_NAME_LENGTH_MAX = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,10 @@ class RepositoryState:
 
 @dataclass(slots=True)
 class RenderCache:
-    """Renders by what determines them; the oldest go first."""
+    """Renders by what determines them, bounded in number and bytes; the oldest go first."""
 
     _renders: dict[tuple[str, ...], Rendered] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     def get(self, key: tuple[str, ...]) -> Rendered | None:
         """The render of a key, if it is still here."""
@@ -57,9 +65,13 @@ class RenderCache:
 
     def put(self, key: tuple[str, ...], rendered: Rendered) -> None:
         """Remember a render."""
-        self._renders[key] = rendered
-        while len(self._renders) > _CACHED_RENDERS_MAX:
-            self._renders.pop(next(iter(self._renders)))
+        with self._lock:  # Renders run in threads.
+            self._renders[key] = rendered
+            while len(self._renders) > _CACHED_RENDERS_MAX or self._total_bytes() > _CACHED_BYTES_MAX:
+                self._renders.pop(next(iter(self._renders)))
+
+    def _total_bytes(self) -> int:
+        return sum(rendered.size_bytes for rendered in self._renders.values())
 
 
 def full_ref(ref: GitRef) -> str:
@@ -108,12 +120,13 @@ def _fetch(
     mirror: Mirror, spec: GitRepositorySpec, credentials: Credentials, known: RepositoryState
 ) -> RepositoryState:
     remote, ref = remote_of(spec, credentials), full_ref(spec.ref)
-    if spec.ref.commit is not None and mirror.has(ref):
-        wanted = ref
+    if spec.ref.commit is None:
+        wanted = mirror.ls_remote(remote, ref)
     else:
-        wanted = ref if spec.ref.commit is not None else mirror.ls_remote(remote, ref)
-        if not (wanted == known.commit and mirror.has(wanted)):
-            wanted = mirror.fetch(remote, ref)
+        mirror.ask(remote)
+        wanted = ref
+    if not (wanted == known.commit and mirror.has(wanted)):
+        wanted = mirror.fetch(remote, ref)
     name = spec.ref.branch or spec.ref.tag or "commit"
     return RepositoryState(wanted, f"{name}@sha1:{wanted}", trailers=_trailers(mirror.log(wanted)))
 
@@ -124,12 +137,17 @@ def _trailers(entries: tuple[LogEntry, ...]) -> tuple[TrailerFact, ...]:
         TrailerFact(
             commit=entry.commit,
             position=position,
-            rollout=next((v.partition("@")[0] for v in entry.values(ROLLOUT)), ""),
-            failed=entry.values(FAILED_DIGEST),
-            released=entry.values(RELEASE),
+            rollout=next((v.partition("@")[0] for v in entry.values(ROLLOUT)), "")[:_NAME_LENGTH_MAX],
+            failed=_digests(entry, FAILED_DIGEST),
+            released=_digests(entry, RELEASE),
         )
         for position, entry in enumerate(entries)
     )
+
+
+def _digests(entry: LogEntry, key: str) -> tuple[str, ...]:
+    """Digests in a commit's trailers; anybody who may push writes these, so their form and number are checked."""
+    return tuple(value for value in entry.values(key) if _DIGEST.fullmatch(value))[:_DIGESTS_MAX]
 
 
 async def render_job(

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rollout.errors import InvalidSpec, NotSupportedYet
+from rollout.git.upkeep import SECRETS_PREFIX
 
 _SECRET_BYTES_MAX = 64 * 1024
 _NOT_BUILT = ("identity", "known_hosts", "githubAppID", "githubAppPrivateKey", "tls.crt", "tls.key")
@@ -73,9 +74,15 @@ def credentials_from_secret(data: Mapping[str, str], field_path: str) -> Credent
 
 
 @contextmanager
-def as_environment(credentials: Credentials, url: str) -> Iterator[dict[str, str]]:
-    """Variables that let git use the credentials for this URL's host only; the files are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="coalmine-git-") as name:
+def as_environment(credentials: Credentials, url: str, parent: Path | None = None) -> Iterator[dict[str, str]]:
+    """Variables that let git use the credentials for this URL's host only; the files are gone afterwards.
+
+    Args:
+        credentials: ours.
+        url: of the repository.
+        parent: folder for the files; None: the system's for temporary ones.
+    """
+    with tempfile.TemporaryDirectory(prefix=SECRETS_PREFIX, dir=parent) as name:
         folder, variables = Path(name), {}
         if credentials.username:
             variables["GIT_ASKPASS"] = str(_askpass(folder, credentials, url))

@@ -10,6 +10,7 @@ RemoteUnavailable       (of `rollout.errors`) the host cannot be reached, or is 
 import re
 from urllib.parse import urlsplit
 
+from rollout.domain.words import printable
 from rollout.errors import CoalmineError, GitError, RemoteUnavailable
 
 _WORDS_MAX = 1000
@@ -54,7 +55,7 @@ def words_of(stderr: str) -> str:
     """What git or the host said, on one line, without progress and prefixes, at most 1000 characters."""
     lines = (line.strip() for line in re.split(r"[\r\n]+", stderr))
     said = (re.sub(r"^(fatal|error|remote): *", "", line) for line in lines)
-    return "; ".join(line for line in said if line)[:_WORDS_MAX]
+    return printable("; ".join(line for line in said if line)[:_WORDS_MAX])
 
 
 def git_failure(operation: str, url: str, stderr: str) -> CoalmineError:

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from rollout.domain.sync.files import TreeEntry
-from rollout.errors import GitError
+from rollout.errors import GitError, RemoteUnavailable
+from rollout.git import upkeep
 from rollout.git.credentials import ANONYMOUS, Credentials, as_environment
 from rollout.git.errors import RevisionNotFound, TooLarge
 from rollout.git.plumbing import Plumbing, one_line
@@ -72,16 +73,21 @@ class Mirror:
         return Plumbing(self.directory, config=config)
 
     def initialise(self) -> None:
-        """Create the bare repository where there is none."""
-        if (self.directory / "HEAD").exists():
+        """Create the bare repository where there is none, or only a part of one."""
+        if all((self.directory / part).exists() for part in ("HEAD", "config", "objects", "refs")):
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         self._git.run("init", "--quiet", "--bare", "--template=", "--", str(self.directory))
 
+    @property
+    def secrets_folder(self) -> Path:
+        """Where files with secrets live for one call: beside the mirrors, where a start finds what a crash left."""
+        return self.directory.parent
+
     @contextmanager
     def remote_git(self, remote: Remote) -> Iterator[Plumbing]:
         """Git that may talk to the remote while the context lasts."""
-        with as_environment(remote.credentials, remote.url) as variables:
+        with as_environment(remote.credentials, remote.url, self.secrets_folder) as variables:
             yield Plumbing(
                 self.directory,
                 variables,
@@ -101,15 +107,26 @@ class Mirror:
             raise RevisionNotFound(f"{ref} does not exist in {normalised_url(remote.url)}; check spec.ref")
         return commit
 
+    def ask(self, remote: Remote) -> None:
+        """Ask the host whether we may read at all; raises Unauthorized, RevisionNotFound or RemoteUnavailable.
+
+        The mirror is everybody's who names its URL, so that a commit is here is no permission to read it.
+        """
+        self.initialise()
+        with self.remote_git(remote) as git:
+            git.run("ls-remote", "--", remote.url, "HEAD")
+
     def fetch(self, remote: Remote, source: str) -> str:
         """Bring a full ref, or a commit, with its whole history here; returns the commit.
 
-        Raises RevisionNotFound, Unauthorized, RemoteUnavailable, TooLarge.
+        The caller holds the repository's lock. Raises RevisionNotFound, Unauthorized, RemoteUnavailable, TooLarge.
         """
         self.initialise()
-        local = f"refs/coalmine/{source.removeprefix('refs/')}"
+        upkeep.sweep(self.directory)
+        # A name of its own for each ref: `a` and `a/b` may follow each other on a host, and a folder is no file.
+        local = f"refs/coalmine/{hashlib.sha256(source.encode()).hexdigest()[:32]}"
         with self.remote_git(remote) as git:
-            git.run(
+            replace(git, guard=self._check_space).run(
                 "fetch",
                 "--quiet",
                 "--no-tags",
@@ -118,15 +135,15 @@ class Mirror:
                 remote.url,
                 f"+{source}:{local}",
             )
-        used = self.size_bytes()
-        if used > MIRROR_BYTES_MAX:
-            raise TooLarge(f"the repository takes {used} bytes; the limit is {MIRROR_BYTES_MAX}")
+        with suppress(GitError, RemoteUnavailable):  # What is not tidied up today is tomorrow.
+            self.configured({"gc.auto": "6700"}).run("gc", "--auto", "--quiet")
+        self._check_space()
         return self.resolve(local)
 
-    def size_bytes(self) -> int:
-        """Disk space of all objects."""
-        counted = dict(line.split(": ", 1) for line in self._git.run("count-objects", "-v").splitlines())
-        return 1024 * (int(counted.get("size", "0")) + int(counted.get("size-pack", "0")))
+    def _check_space(self) -> None:
+        used = upkeep.used_bytes(self.directory)
+        if used > MIRROR_BYTES_MAX:
+            raise TooLarge(f"the repository takes {used} bytes; the limit is {MIRROR_BYTES_MAX}")
 
     def resolve(self, revision: str) -> str:
         """Full id of the commit; raises RevisionNotFound when it is not here."""

@@ -8,11 +8,11 @@ import selectors
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 from git import Git
@@ -22,6 +22,7 @@ from rollout.git.errors import TooLarge, git_failure
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 LOCAL_TIMEOUT_SECONDS = 60.0
+_GUARD_SECONDS = 1.0
 
 # Values are fixed here, never by a user: see the advisories that GitPython's changelog lists.
 _CONFIG = {
@@ -30,7 +31,7 @@ _CONFIG = {
     "core.commitGraph": "false",
     "credential.helper": "",
     "fetch.recurseSubmodules": "false",
-    "gc.auto": "6700",
+    "gc.auto": "0",  # Housekeeping is a call of its own, so that it never eats the time of a fetch.
     "gc.autoDetach": "false",
     "http.followRedirects": "false",  # A redirect would carry credentials to another host.
     "http.lowSpeedLimit": "1000",
@@ -99,6 +100,7 @@ class Plumbing:
         secrets: strings that no message may show.
         timeout_seconds: limit of one process.
         url: the remote that calls are about, for messages.
+        guard: asked about every second while a process runs; what it raises ends the process.
     """
 
     directory: Path
@@ -107,6 +109,7 @@ class Plumbing:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     timeout_seconds: float = LOCAL_TIMEOUT_SECONDS
     url: str = ""
+    guard: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def run(self, *args: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None) -> str:
         """Text that git printed; raises GitError or RemoteUnavailable with what git said."""
@@ -130,8 +133,8 @@ class Plumbing:
             )
             process: Popen[bytes] = started.proc  # type: ignore[assignment]
             try:
-                stdout, stderr = _collect(process, self.timeout_seconds)
-            except TimeoutError:
+                stdout, stderr = _collect(process, self.timeout_seconds, self.guard)
+            except (TimeoutError, TimeoutExpired):
                 slow = f"git {args[0]} took longer than {self.timeout_seconds:g} s"
                 raise RemoteUnavailable(f"{slow}; trying again") from None
             finally:
@@ -145,18 +148,22 @@ class Plumbing:
         return text
 
 
-def _collect(process: "Popen[bytes]", timeout_seconds: float) -> tuple[bytes, bytes]:
-    """Both outputs until their ends; raises TimeoutError, or TooLarge above the bound."""
-    deadline = time.monotonic() + timeout_seconds
+def _collect(process: "Popen[bytes]", timeout_seconds: float, guard: Callable[[], None]) -> tuple[bytes, bytes]:
+    """Both outputs until their ends; raises TimeoutError, TooLarge above the bound, or what the guard raises."""
+    now = time.monotonic()
+    deadline, ask_at = now + timeout_seconds, now + _GUARD_SECONDS
     chunks: dict[Any, bytearray] = {process.stdout: bytearray(), process.stderr: bytearray()}
     with selectors.DefaultSelector() as selector:
         for stream in chunks:
             selector.register(stream, selectors.EVENT_READ)
         while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
+            now = time.monotonic()
+            if now >= deadline:
                 raise TimeoutError
-            for key, _ in ready:
+            if now >= ask_at:
+                guard()
+                ask_at = now + _GUARD_SECONDS
+            for key, _ in selector.select(max(0.0, min(deadline, ask_at) - now)):
                 chunk = chunks[key.fileobj]
                 data = os.read(key.fd, 1 << 16)
                 chunk += data
@@ -169,8 +176,11 @@ def _collect(process: "Popen[bytes]", timeout_seconds: float) -> tuple[bytes, by
 
 
 def _end(process: "Popen[bytes]") -> None:
-    """End the process with all its children (git runs helpers), and close its pipes."""
-    if process.poll() is None:
+    """End the process with all its children (git runs helpers), and close its pipes.
+
+    A process that was not waited for keeps its number, so the group is still the one that we started.
+    """
+    if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from rollout.git.mirror import Mirror, normalised_url
+from rollout.git.upkeep import prepare
 
 T = TypeVar("T")
 THREADS_MAX = 8
@@ -29,7 +30,7 @@ class GitPool:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def __aenter__(self) -> Self:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        prepare(self.root)
         return self
 
     async def __aexit__(

@@ -2,12 +2,12 @@
 
 import re
 
-_COMMIT = re.compile(r"^([0-9a-f]{40}|[0-9a-f]{64})$")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def is_commit(text: str) -> bool:
     """Whether the text is a full commit id (SHA-1 or SHA-256)."""
-    return bool(_COMMIT.match(text))
+    return bool(_COMMIT.fullmatch(text))
 
 
 def short(commit: str) -> str:

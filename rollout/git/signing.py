@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from rollout.errors import InvalidSpec
 from rollout.git.credentials import decode_secret, write_private
 from rollout.git.mirror import Mirror
+from rollout.git.upkeep import SECRETS_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ def signing_key_from_secret(data: Mapping[str, str], field_path: str) -> Signing
 
 
 @contextmanager
-def signing_config(key: SigningKey) -> Iterator[dict[str, str]]:
-    """Git configuration for signing with the key while the context lasts."""
-    with TemporaryDirectory(prefix="coalmine-sign-") as name:
+def signing_config(key: SigningKey, parent: Path | None = None) -> Iterator[dict[str, str]]:
+    """Git configuration for signing with the key while the context lasts; its file lives in a folder of `parent`."""
+    with TemporaryDirectory(prefix=SECRETS_PREFIX, dir=parent) as name:
         path = write_private(Path(name) / "identity", key.private_key)
         yield {"gpg.format": "ssh", "user.signingKey": str(path)}
 

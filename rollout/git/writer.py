@@ -71,7 +71,7 @@ def write_commit(
             mirror.git.run("commit-tree", *arguments, stdin=message.encode(), variables=signature.variables),
             "a commit",
         )
-    with signing_config(key) as config:
+    with signing_config(key, mirror.secrets_folder) as config:
         git = mirror.configured(config)
         signed = git.run("commit-tree", "-S", *arguments, stdin=message.encode(), variables=signature.variables)
     return one_line(signed, "a commit")

@@ -9,12 +9,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from rollout.domain.words import printable
 from rollout.errors import RenderError
 from rollout.render.limits import Limits
 
 _OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 _ERROR_BYTES_MAX = 4000
 _OPEN_FILES_MAX = 256
+# Nothing that names the network gets this far; what does all the same finds a proxy where nobody listens.
+_NOBODY = "http://127.0.0.1:9"
+_ENVIRONMENT = {"PATH": "/nonexistent", "LC_ALL": "C.UTF-8", "HTTP_PROXY": _NOBODY, "HTTPS_PROXY": _NOBODY}
 
 
 def run_jailed(command: list[str], folder: Path, limits: Limits) -> bytes:
@@ -29,7 +33,7 @@ def run_jailed(command: list[str], folder: Path, limits: Limits) -> bytes:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={"PATH": "/nonexistent", "HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"},
+            env={**_ENVIRONMENT, "HOME": str(folder), "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -47,7 +51,7 @@ def run_jailed(command: list[str], folder: Path, limits: Limits) -> bytes:
         err.seek(0)
         output, words = out.read(_OUTPUT_BYTES_MAX + 1), err.read(_ERROR_BYTES_MAX)
     if code != 0:
-        said = words.decode("utf-8", "replace").replace(str(folder), "").strip()
+        said = printable(words.decode("utf-8", "replace").replace(str(folder), "").strip())
         raise RenderError(said or f"the renderer ended with code {code} (memory or time limit?)")
     return output
 

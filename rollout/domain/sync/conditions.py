@@ -7,6 +7,7 @@ from rollout.api.meta import Condition, set_condition
 from rollout.domain.clock import rfc3339
 from rollout.domain.sync.syncing import SyncStep
 from rollout.domain.sync.world import ApplicationWorld
+from rollout.domain.words import printable
 
 Truth = Literal["True", "False", "Unknown"]
 _STALLED = frozenset({"RepositoryMissing", "RenderFailed", "RevisionQuarantined", "PruneHeld"})
@@ -58,7 +59,7 @@ def yes(holds: bool) -> Truth:  # noqa: FBT001  A truth value is the whole argum
 
 
 def _condition(kind: str, status: Truth, reason: str, message: str) -> Condition:
-    return Condition(type=kind, status=status, reason=reason, message=message[:2000])
+    return Condition(type=kind, status=status, reason=reason, message=printable(message[:2000]))
 
 
 def _observed(world: ApplicationWorld, condition: Condition) -> Condition:

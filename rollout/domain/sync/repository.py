@@ -10,6 +10,7 @@ from rollout.api.values import duration_seconds
 from rollout.domain.clock import rfc3339
 from rollout.domain.decision import Decision, Event
 from rollout.domain.sync.conditions import yes
+from rollout.domain.words import printable
 
 RETRY_SECONDS = 10.0
 HINT_SECONDS = 1.0
@@ -148,7 +149,7 @@ def _condition(world: RepositoryWorld, kind: str, holds: bool, reason: str, mess
         type=kind,
         status=yes(holds),
         reason=reason,
-        message=message[:2000],
+        message=printable(message[:2000]),
         observed_generation=world.repository.metadata.generation,
     )
 
