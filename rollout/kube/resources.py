@@ -1,6 +1,11 @@
 """Where kinds live in the API: group, version, plural and scope."""
 
+import re
 from dataclasses import dataclass
+
+from rollout.errors import InvalidSpec
+
+_SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%?#\\\s\x00-\x1f\x7f]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,15 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
-        """The URL path of a collection (no name) or of one object."""
+        """The URL path of a collection (no name) or of one object.
+
+        Names come from manifests of users, such as that of a Secret: one like `../../kube-system/secrets/x` would
+        reach what its author may not read. Raises InvalidSpec for what is no name.
+        """
+        for given in (namespace or "", name):
+            if not _SEGMENT.fullmatch(given):
+                remedy = "a name has no slash, percent sign or blank, and is neither . nor .."
+                raise InvalidSpec(f"{self.kind}.metadata.name", f"{given[:100]!r} is no name", remedy)
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
         tail = "".join(f"/{part}" for part in (name, subresource) if part)
