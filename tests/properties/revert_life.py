@@ -136,6 +136,7 @@ class RevertLife(RuleBasedStateMachine):
                 continue
             if revert.id not in known or known[revert.id].phase != "Planned":
                 view = world.rollout(record.namespace, record.name)
+                assert revert.id not in known or known[revert.id].phase != "Pushed", "what was pushed is planned again"
                 assert view is not None
                 assert view.aborted, "a revert was planned before the abort was published"
                 assert view.failure is not None

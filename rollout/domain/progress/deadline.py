@@ -2,20 +2,26 @@
 
 import msgspec
 
-from rollout.api.meta import Condition
 from rollout.api.rollout import RolloutStatus
 from rollout.domain.clock import epoch, rfc3339
+from rollout.domain.conditions import find
 from rollout.domain.decision import Decision, Event
 from rollout.domain.progress.standing import current_step, fully_promoted, updating
 from rollout.domain.world import World
 
 DEFAULT_SECONDS = 600
+EXCEEDED = "ProgressDeadlineExceeded"
 
 
 def exceeded_at(world: World, status: RolloutStatus) -> float | None:
-    """When the deadline passes; None while it does not count: paused, proving, aborted, or nothing left to do."""
+    """When the deadline passes; None while it does not count: paused, proving, aborted, or nothing left to do.
+
+    An update that was told to be stuck stays stuck until it moves: telling it is no progress.
+    """
     if not _counts(world, status):
         return None
+    if _was_told(status):
+        return last_progress(status)
     seconds = world.rollout.spec.progress_deadline_seconds
     return last_progress(status) + (DEFAULT_SECONDS if seconds is None else seconds)
 
@@ -24,6 +30,14 @@ def exceeded(world: World, status: RolloutStatus, now: float) -> bool:
     """Whether the update is stuck."""
     at = exceeded_at(world, status)
     return at is not None and now >= at
+
+
+def _was_told(status: RolloutStatus) -> bool:
+    """Whether this update, and not one before it, was told to be stuck."""
+    told, started = find(status.conditions, "Progressing"), status.duration.rollout_started_at
+    if told is None or told.reason != EXCEEDED or not told.last_update_time:
+        return False
+    return not started or epoch(started) < epoch(told.last_update_time)
 
 
 def _counts(world: World, status: RolloutStatus) -> bool:
@@ -39,7 +53,7 @@ def last_progress(status: RolloutStatus) -> float:
     """Epoch seconds of the last progress: the Progressing condition's last update, or the start of the update."""
     started = status.duration.rollout_started_at
     times = [epoch(started)] if started else [0.0]
-    progressing = next((c for c in status.conditions if c.type == "Progressing"), None)
+    progressing = find(status.conditions, "Progressing")
     if progressing is not None and progressing.last_update_time:
         times.append(epoch(progressing.last_update_time))
     return max(times)
@@ -55,8 +69,3 @@ def check(world: World, status: RolloutStatus, now: float) -> Decision[RolloutSt
     message = "the update made no progress within progressDeadlineSeconds"
     aborted = msgspec.structs.replace(status, abort=True, aborted_at=rfc3339(now))
     return Decision(aborted, events=(Event("Warning", "RolloutAborted", message),))
-
-
-def stuck_message(condition: Condition | None) -> bool:
-    """Whether a Progressing condition says that the deadline passed."""
-    return condition is not None and condition.reason in {"ProgressDeadlineExceeded", "TimedOut"}

@@ -9,7 +9,7 @@ from rollout.api.meta import Condition
 from rollout.api.rollout import RolloutStatus
 from rollout.domain.conditions import drop, find, put
 from rollout.domain.decision import Decision
-from rollout.domain.progress.deadline import exceeded, exceeded_at
+from rollout.domain.progress.deadline import EXCEEDED, exceeded, exceeded_at
 from rollout.domain.progress.runs import background, of_update
 from rollout.domain.progress.standing import first_deployment, fully_promoted, updating
 from rollout.domain.world import World
@@ -89,7 +89,7 @@ def _progress(status: RolloutStatus) -> tuple[object, ...]:
 def phase_of(world: World, status: RolloutStatus) -> Phase:
     """Argo's order of phases (utils/rollout/rolloututil.go, GetRolloutPhase)."""
     progressing = find(status.conditions, "Progressing")
-    if progressing is not None and progressing.reason in {"RolloutAborted", "ProgressDeadlineExceeded"}:
+    if progressing is not None and progressing.reason in {"RolloutAborted", EXCEEDED}:
         return Phase("Degraded", f"{progressing.reason}: {progressing.message}")
     if world.rollout.spec.paused:
         return Phase("Paused", "manually paused")
@@ -171,7 +171,7 @@ def _progressing(world: World, status: RolloutStatus, *, stuck: bool, healthy: b
         return _condition(
             "Progressing",
             False,
-            "ProgressDeadlineExceeded",
+            EXCEEDED,
             f'ReplicaSet "{name}" has timed out progressing.',
         )
     if world.rollout.spec.paused or status.pause_conditions:
@@ -195,7 +195,7 @@ def _abort_message(world: World, status: RolloutStatus) -> str:
     run = background(world, status)
     if run is not None and run.phase in {AnalysisPhase.FAILED, AnalysisPhase.ERROR}:
         return f"Rollout aborted update to revision {revision}: {run.message}"
-    if old is not None and old.reason == "ProgressDeadlineExceeded":
+    if old is not None and old.reason == EXCEEDED:
         return f"Rollout aborted update to revision {revision}: it made no progress within progressDeadlineSeconds"
     return f"Rollout aborted update to revision {revision}"
 

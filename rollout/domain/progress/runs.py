@@ -11,7 +11,7 @@ from rollout.domain.actions import Action, CreateRun, RecordWeights, TerminateRu
 from rollout.domain.clock import epoch, rfc3339
 from rollout.domain.decision import Decision, Event
 from rollout.domain.progress.revision import latest_revision
-from rollout.domain.progress.standing import skipping, step_index, updating
+from rollout.domain.progress.standing import current_step, skipping, step_index, updating
 from rollout.domain.world import RunView, World
 
 INCONCLUSIVE = "InconclusiveAnalysisRun"
@@ -45,12 +45,14 @@ def judge(world: World, status: RolloutStatus, now: float) -> Decision[RolloutSt
     run = background(world, status)
     if run is None or not updating(world, status) or status.abort:
         return Decision(_without_pause(status, NO_DATA))
+    heard = status.canary.current_background_analysis_run_status
     status = _mirror(status, run)
     match run.phase:
         case AnalysisPhase.FAILED | AnalysisPhase.ERROR:
             return _abort(world, status, run, now)
         case AnalysisPhase.INCONCLUSIVE:
-            return _pause_inconclusive(status, run, now)
+            known = heard is not None and (heard.name, heard.status) == (run.name, str(run.phase))
+            return _resume(world, status, now) if known and _resumed(status) else _pause_inconclusive(status, run, now)
         case _ if run.no_data_since:
             return _pause_no_data(status, run, now)
         case _:
@@ -65,14 +67,23 @@ def _abort(world: World, status: RolloutStatus, run: RunView, now: float) -> Dec
     return Decision(aborted, events=(event,))
 
 
+def _resumed(status: RolloutStatus) -> bool:
+    """Whether a user took back the pause of a verdict that was heard before (Argo's patches differ in the rest)."""
+    return not status.promote_full and all(pause.reason != INCONCLUSIVE for pause in status.pause_conditions)
+
+
+def _resume(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
+    """The update goes on under a new run, which needs a new beginning; the resumed step's own pause is over too."""
+    step = current_step(world, status)
+    over = status.controller_pause and step is not None and step.pause is not None
+    duration = msgspec.structs.replace(status.duration, rollout_started_at=rfc3339(now))
+    canary = msgspec.structs.replace(status.canary, current_background_analysis_run_status=None)
+    return Decision(msgspec.structs.replace(status, controller_pause=over, duration=duration, canary=canary))
+
+
 def _pause_inconclusive(status: RolloutStatus, run: RunView, now: float) -> Decision[RolloutStatus]:
     if any(pause.reason == INCONCLUSIVE for pause in status.pause_conditions):
         return Decision(status)
-    if status.controller_pause and not status.pause_conditions and not status.promote_full:
-        # A user resumed: the update goes on under a new run, which needs a new beginning.
-        duration = msgspec.structs.replace(status.duration, rollout_started_at=rfc3339(now))
-        canary = msgspec.structs.replace(status.canary, current_background_analysis_run_status=None)
-        return Decision(msgspec.structs.replace(status, controller_pause=False, duration=duration, canary=canary))
     paused = _with_pause(status, INCONCLUSIVE, now)
     event = Event("Warning", "RolloutPaused", f"AnalysisRun {run.name} Inconclusive: {run.message}")
     return Decision(msgspec.structs.replace(paused, controller_pause=True), events=(event,))

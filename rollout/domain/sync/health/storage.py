@@ -4,7 +4,7 @@ from rollout.domain.sync.health.base import HEALTHY, Health, Json, degraded, pro
 
 
 def claim_health(live: Json) -> Health:
-    """Health of a claim: bound; a claim that waits for its first pod is healthy too."""
+    """Health of a claim: bound to a volume."""
     match (live.get("status") or {}).get("phase"):
         case "Lost":
             return degraded("the volume is lost")
