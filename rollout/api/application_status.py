@@ -42,7 +42,7 @@ class QuarantineEntry(Model):
     references: tuple[str, ...] = ()
     """How the failing template named those images."""
     revision: str = ""
-    """Commit that declared it."""
+    """Head of the branch when it failed; only a newer commit can release it."""
     reason: str = ""
     """What failed."""
     analysis_run: str = ""

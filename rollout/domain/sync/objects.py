@@ -93,11 +93,12 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class RenderFailure:
-    """A commit that could not be rendered; the last good state keeps running."""
+    """A commit that could not be rendered; the last good state keeps running. `at` is in epoch seconds."""
 
     commit: str
     message: str
     transient: bool = False
+    at: float = 0.0
 
 
 RenderReport = Rendered | RenderFailure

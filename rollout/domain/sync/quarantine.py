@@ -57,7 +57,7 @@ def enter(record: ApplicationRollout, view: RolloutView, failure: Failure, commi
         record: of the Rollout.
         view: the Rollout, with the digest that failed.
         failure: what happened.
-        commit: that declared it.
+        commit: the branch's head when the failure was seen; only a newer commit can release it.
     """
     known = next((e for e in record.quarantine if e.template_digest == view.template_digest), None)
     if known is not None and (not known.released_at or failure.at <= known.released_at):

@@ -1,5 +1,7 @@
 """What is kept of each Rollout: what Git declares, what was healthy last, what failed."""
 
+from collections.abc import Collection, Mapping
+
 import msgspec
 
 from rollout.api.application_status import ApplicationRollout, ImageDigest, RolloutRevision
@@ -8,6 +10,9 @@ from rollout.domain.sync.digest import images_of, rollout_template, template_dig
 from rollout.domain.sync.objects import RenderedObject
 from rollout.domain.sync.quarantine import enter, release, remember_trailers
 from rollout.domain.sync.world import ApplicationWorld, RolloutView
+
+Key = tuple[str, str]
+ABSENT_MAX = 20
 
 
 def updated_records(world: ApplicationWorld, asked: frozenset[str], now: float) -> tuple[ApplicationRollout, ...]:
@@ -21,8 +26,27 @@ def updated_records(world: ApplicationWorld, asked: frozenset[str], now: float) 
     rendered = world.rendered
     declared = {(o.id.namespace, o.id.name): o for o in rendered.rollouts} if rendered is not None else {}
     known = {(r.namespace, r.name): r for r in world.application.status.rollouts}
-    keys = sorted(known.keys() | declared.keys()) if rendered is None else sorted(declared)
-    return tuple(_updated(world, known.get(key), declared.get(key), key, asked, now) for key in keys)
+    if rendered is None:
+        keys = known.keys() | declared.keys()
+    else:
+        keys = declared.keys() | {key for key, _ in _absent_in_quarantine(known, declared.keys())}
+        known |= {key: _undeclared(known[key]) for key in known.keys() - declared.keys()}
+    return tuple(_updated(world, known.get(key), declared.get(key), key, asked, now) for key in sorted(keys))
+
+
+def _absent_in_quarantine(
+    known: Mapping[Key, ApplicationRollout], declared: Collection[Key]
+) -> list[tuple[Key, ApplicationRollout]]:
+    """Records of Rollouts that Git does not declare now, but whose failed versions must not come back with them."""
+    absent = [(key, record) for key, record in known.items() if key not in declared]
+    held = [(key, record) for key, record in absent if any(not e.released_at for e in record.quarantine)]
+    return sorted(held, key=lambda item: max(e.since for e in item[1].quarantine))[-ABSENT_MAX:]
+
+
+def _undeclared(record: ApplicationRollout) -> ApplicationRollout:
+    """The record of a Rollout that Git does not declare: nothing can be wrong with what is not there."""
+    settled = record.revert is not None and record.revert.phase != "Planned"
+    return msgspec.structs.replace(record, current=None, revert=None if settled else record.revert)
 
 
 def _updated(
@@ -56,9 +80,7 @@ def _with_failure(world: ApplicationWorld, record: ApplicationRollout, view: Rol
         return record
     if view.failure.cause not in triggers(world, view):
         return record
-    current = record.current
-    declares_it = current is not None and current.template_digest == view.template_digest
-    return enter(record, view, view.failure, current.revision if current is not None and declares_it else "")
+    return enter(record, view, view.failure, world.repository.commit if world.repository is not None else "")
 
 
 def triggers(world: ApplicationWorld, view: RolloutView | None) -> frozenset[str]:

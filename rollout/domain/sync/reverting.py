@@ -101,18 +101,20 @@ def _start(world: ApplicationWorld, record: ApplicationRollout, revert: RevertSt
     reverts = [r.revert for r in world.application.status.rollouts if r.revert is not None]
     persisted = {published.id for published in reverts if published.phase == "Planned"}
     busy = revert.id in world.running or any(key == revert.id for key, _ in world.outcomes)
-    if (
-        repository is None
-        or revert.id not in persisted
-        or busy
-        or repository.suspended
-        or world.application.spec.suspend
-    ):
+    if repository is None or revert.id not in persisted or busy or not may_push(world, record, repository):
         return RevertStep(record)
     if repository.reverts_last_hour > repository.reverts_per_hour_max:
         waiting = _with(record, reason="RateLimited", message=_rate_words(repository))
         return RevertStep(waiting, wake_at=now + 60.0)
     return RevertStep(record, start=plan_of(world, record))
+
+
+def may_push(world: ApplicationWorld, record: ApplicationRollout, repository: RepositoryView) -> bool:
+    """Whether nobody has stopped pushes since the revert was planned."""
+    view = world.rollout(record.namespace, record.name)
+    stopped = repository.suspended or world.application.spec.suspend or not repository.valid
+    own = view.policy.mode if view is not None and view.policy is not None else None
+    return not stopped and (own or world.application.spec.revert.mode) != "None"
 
 
 def _rate_words(repository: RepositoryView) -> str:
@@ -156,10 +158,14 @@ def _is_known(record: ApplicationRollout, identity: str, failure: Failure) -> bo
     """Whether the record's revert is about this failure.
 
     After a retry or a release the same version may fail again: where nothing was pushed for it, it is planned anew.
+    A commit that declares the version again after the push does not make a new failure of the old one.
     """
     revert = record.revert
-    if revert is None or revert.id != identity:
+    if revert is None:
         return False
+    answered = revert.phase in {"Pushed", "AlreadyReverted"} and epoch(failure.at) <= epoch(revert.planned_at)
+    if revert.id != identity:
+        return answered and record.current is not None and revert.template_digest == record.current.template_digest
     dropped = revert.phase in {"Superseded", "Blocked"} and epoch(failure.at) > epoch(revert.planned_at)
     return not dropped
 

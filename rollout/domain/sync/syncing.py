@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from rollout.api.application_status import ApplicationRollout, ApplicationStatus, Inventory, InventoryEntry
 from rollout.api.values import duration_seconds
+from rollout.domain.decision import earliest
 from rollout.domain.sync.actions import StartApply, StartPrune, StartRender, SyncAction
 from rollout.domain.sync.objects import ObjectId, Rendered, RenderFailure
 from rollout.domain.sync.prune import PrunePlan, plan_prune
 from rollout.domain.sync.quarantine import Block, blocks
-from rollout.domain.sync.world import ApplicationWorld, ApplyReport
+from rollout.domain.sync.world import ApplicationWorld, ApplyReport, PruneReport
 
 CONFIRM_PRUNE = "coalmine.dev/confirm-prune"
 RETRY_SECONDS = 15.0
@@ -80,9 +81,10 @@ def _not_renderable(world: ApplicationWorld, now: float) -> SyncStep | None:
         return _step(status, Synced("False", "RepositoryNotReady", words))
     if isinstance(report, RenderFailure) and report.commit == repository.commit:
         synced = Synced("False", "RenderFailed", f"{report.commit[:7]}: {report.message}")
-        if report.transient and "render" not in world.running:
-            return _step(status, synced, StartRender(report.commit), wake_at=now + RETRY_RENDER_SECONDS)
-        return _step(status, synced)
+        due = report.at + RETRY_RENDER_SECONDS
+        if not report.transient or "render" in world.running:
+            return _step(status, synced)
+        return _step(status, synced, StartRender(report.commit)) if now >= due else _step(status, synced, wake_at=due)
     return None
 
 
@@ -111,7 +113,9 @@ def _quarantined(world: ApplicationWorld, blocked: tuple[Block, ...]) -> Synced:
 def _apply(world: ApplicationWorld, rendered: Rendered, now: float) -> SyncStep:
     """Write the intent, apply, judge the report, prune."""
     known = inventory_ids(world.application.status.inventory)
-    gone = world.pruned.gone if world.pruned is not None else frozenset()
+    # A prune of another commit says nothing of this one: what it deleted may have been declared again since.
+    pruned = world.pruned
+    gone = pruned.gone if pruned is not None and pruned.commit == rendered.commit else frozenset()
     declared = {o.id for o in rendered.objects}
     wanted = inventory_of((known - (gone - declared)) | declared, rendered, world.application.status.inventory)
     label = world.repository.label if world.repository is not None else ""
@@ -126,11 +130,11 @@ def _apply(world: ApplicationWorld, rendered: Rendered, now: float) -> SyncStep:
     busy = bool(world.running & {"apply", "prune"})
     due = _due_at(world, applied, now) if current else now
     if busy or due > now:
-        return _judged(world, rendered, wanted, revision, busy=busy, due=due)
+        return _judged(world, rendered, wanted, revision, now, busy=busy, due=due)
     check_only = current and not applied_with_failures(applied) and not world.application.spec.sync.self_heal
     actions: tuple[SyncAction, ...] = (StartApply(rendered, check_only=check_only),)
     if current:
-        judged = _judged(world, rendered, wanted, revision, busy=True, due=None)
+        judged = _judged(world, rendered, wanted, revision, now, busy=True, due=None)
         return SyncStep(judged.synced, wanted, revision, actions, busy=judged.busy)
     return SyncStep(
         Synced("False", "OutOfSync", f"applying {rendered.commit[:7]}"), wanted, revision, actions, busy=True
@@ -165,6 +169,7 @@ def _judged(
     rendered: Rendered,
     inventory: Inventory,
     revision: str,
+    now: float,
     *,
     busy: bool,
     due: float | None,
@@ -181,8 +186,17 @@ def _judged(
         synced = Synced("False", "Drifted", f"{names} differ from Git, and selfHeal is off")
         return SyncStep(synced, inventory, revision, wake_at=due)
     plan = _prune_plan(world, rendered, inventory)
-    actions = (StartPrune(rendered.commit, plan.delete),) if plan.delete and not busy else ()
-    return SyncStep(_synced(world, rendered, plan), inventory, revision, actions, due, busy=bool(plan.delete))
+    again = _prune_again_at(world.pruned, rendered)
+    starts = bool(plan.delete) and not busy and now >= again
+    wake_at = earliest(due, again if plan.delete and now < again else None)
+    actions = (StartPrune(rendered.commit, plan.delete),) if starts else ()
+    return SyncStep(_synced(world, rendered, plan), inventory, revision, actions, wake_at, busy=bool(plan.delete))
+
+
+def _prune_again_at(pruned: PruneReport | None, rendered: Rendered) -> float:
+    """When objects may be deleted: at once, or a while after something could not be."""
+    failed = pruned is not None and bool(pruned.failures) and pruned.commit == rendered.commit
+    return pruned.at + RETRY_SECONDS if failed and pruned is not None else 0.0
 
 
 def _prune_plan(world: ApplicationWorld, rendered: Rendered, inventory: Inventory) -> PrunePlan:

@@ -39,6 +39,8 @@ class RepositoryView:
     writable: bool = False
     """Whether it has `write`."""
     suspended: bool = False
+    valid: bool = True
+    """Whether its spec has no problem."""
     trailers: tuple[TrailerFact, ...] = ()
     """Of the last 200 commits, newest first."""
     reverts_last_hour: int = 0
@@ -113,11 +115,12 @@ class ApplyReport:
 
 @dataclass(frozen=True, slots=True)
 class PruneReport:
-    """What the last prune did."""
+    """What the last prune did; `at` is in epoch seconds."""
 
     commit: str
     gone: frozenset[ObjectId]
     failures: tuple[tuple[ObjectId, str], ...] = ()
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
