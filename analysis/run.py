@@ -36,6 +36,8 @@ def decide(run: RunWorld, now: float) -> RunDecision:
     """Return what is to happen with a run at `now` (epoch seconds)."""
     if run.status.phase.completed:
         return RunDecision(run.status)
+    if run.problem:
+        return _ended_by(run, run.problem, now)
     try:
         plans = _plans(run.spec)
     except InvalidSpec as error:

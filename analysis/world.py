@@ -36,6 +36,7 @@ class RunWorld:
         looking: whether a look at the comparisons is under way.
         native: coalmine.dev; False in the argoproj.io dialect, where a run that was terminated
             before anything was measured is Successful.
+        problem: why the run cannot be measured at all; empty where it can.
     """
 
     spec: AnalysisRunSpec
@@ -45,6 +46,7 @@ class RunWorld:
     in_flight: frozenset[str] = frozenset()
     looking: bool = False
     native: bool = True
+    problem: str = ""
 
 
 @dataclass(frozen=True)

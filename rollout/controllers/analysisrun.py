@@ -1,7 +1,7 @@
 """The AnalysisRun's turns: decide what is due, measure in jobs beside the turns, publish what a user sees."""
 
+import asyncio
 import base64
-import contextlib
 import gzip
 from collections import deque
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from rollout.controllers.background import Background
 from rollout.controllers.context import Context, publish
 from rollout.controllers.terms import hash_term
 from rollout.domain.decision import Event, earliest
-from rollout.errors import Conflict, InvalidSpec
+from rollout.errors import CoalmineError, Conflict, InvalidSpec, LeadershipLost, Transient
 from rollout.execute import owner_reference
 from rollout.kube.cache import Key
 from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, PODS, SECRETS
@@ -36,6 +36,11 @@ Json = dict[str, Any]
 MEASURED_KEPT = 200
 PODS_REMEMBERED = 1000
 RECORD_BYTES_MAX = 700_000
+RECORD_SECONDS_MAX = 10.0
+RETRY_SECONDS = 5.0
+FAULTS_MAX = 4
+"""Faults of ours in a row that end a run: an analysis that cannot look is no analysis."""
+BUSY_SECONDS = 1.0
 
 
 @dataclass
@@ -49,6 +54,11 @@ class _Memory:
     looking: bool = False
     pods: dict[str, PodSeen] = field(default_factory=dict)
     recorded: bool = False
+    problem: str = ""
+    """Why the run cannot be measured at all; the next turn ends it by that."""
+    faults: int = 0
+    not_before: float = 0.0
+    """Epoch seconds of the next try after a job that failed."""
 
 
 class AnalysisRunController:
@@ -85,14 +95,17 @@ class AnalysisRunController:
             memory.judgement,
             frozenset(memory.in_flight),
             looking=memory.looking,
+            problem=memory.problem,
         )
-        decision = decide(world, self._context.now())
+        now = self._context.now()
+        decision = decide(world, now)
         await self._record(live, memory, decision.status)
         events = tuple(Event("Warning" if e.warning else "Normal", e.reason, e.message) for e in decision.events)
         await publish(self._context, ANALYSIS_RUNS, live, decision.status, events)
-        for due in decision.due:
-            self._start(key, decision.status, due)
-        return decision.wake_at
+        if decision.due and now < memory.not_before:
+            return earliest(decision.wake_at, memory.not_before)
+        started = [self._start(key, decision.status, due) for due in decision.due]
+        return decision.wake_at if all(started) else earliest(decision.wake_at, now + BUSY_SECONDS)
 
     async def _finished(self, key: Key, live: Json, run: AnalysisRun) -> float | None:
         self._memories.pop(live["metadata"]["uid"], None)
@@ -104,34 +117,60 @@ class AnalysisRunController:
 
     def _memory(self, key: Key, live: Json) -> _Memory:
         uid = live["metadata"]["uid"]
+        former = self._uids.get(key, uid)
+        if former != uid:
+            self._memories.pop(former, None)
         self._uids[key] = uid
         return self._memories.setdefault(uid, _Memory())
 
-    def _start(self, key: Key, status: AnalysisRunStatus, due: MeasurementDue | LookDue) -> None:
-        """Start a measurement as a job; its result asks for the next turn."""
+    def _start(self, key: Key, status: AnalysisRunStatus, due: MeasurementDue | LookDue) -> bool:
+        """Start a measurement as a job; its result asks for the next turn. False where it has to be asked again."""
         live = self._context.caches[ANALYSIS_RUNS].get(key)
         if live is None:
-            return
+            return True
         memory = self._memory(key, live)
         name = "look" if isinstance(due, LookDue) else f"measure {due.metric}"
 
         async def work() -> None:
             try:
-                measurer = await self._measurer(memory, live, status)
-                if isinstance(due, LookDue):
-                    memory.judgement = await measurer.look(self._look(key, live, memory))
-                else:
-                    memory.measured.append(await measurer.measure(due.metric, self._context.now))
+                await self._measure(key, live, memory, status, due)
+                memory.faults = 0
+            except Exception as error:
+                self._faulty(memory, error)
+                raise
             finally:
                 memory.in_flight.discard(due.metric if isinstance(due, MeasurementDue) else "")
                 memory.looking = memory.looking and not isinstance(due, LookDue)
                 self._context.enqueue(ANALYSIS_RUNS, key)
 
-        if self._jobs.start(f"AnalysisRun {live['metadata']['uid']} {name}", work):
-            if isinstance(due, LookDue):
-                memory.looking = True
-            else:
-                memory.in_flight.add(due.metric)
+        if not self._jobs.start(f"AnalysisRun {live['metadata']['uid']} {name}", work):
+            return False
+        if isinstance(due, LookDue):
+            memory.looking = True
+        else:
+            memory.in_flight.add(due.metric)
+        return True
+
+    async def _measure(
+        self, key: Key, live: Json, memory: _Memory, status: AnalysisRunStatus, due: MeasurementDue | LookDue
+    ) -> None:
+        measurer = await self._measurer(memory, live, status)
+        if isinstance(due, LookDue):
+            memory.judgement = await measurer.look(self._look(key, live, memory))
+        else:
+            memory.measured.append(await measurer.measure(due.metric, self._context.now))
+
+    def _faulty(self, memory: _Memory, error: Exception) -> None:
+        """Try again later what may go away by itself; a run that cannot be measured ends, so that nothing passes it."""
+        memory.not_before = self._context.now() + RETRY_SECONDS
+        if isinstance(error, Transient):
+            return
+        memory.faults += 1
+        if isinstance(error, InvalidSpec):
+            memory.problem = str(error)
+        elif memory.faults >= FAULTS_MAX:
+            words = str(error) if isinstance(error, CoalmineError) else f"{type(error).__name__}, see our log"
+            memory.problem = f"measuring failed {memory.faults} times in a row: {words}"
 
     async def _measurer(self, memory: _Memory, live: Json, status: AnalysisRunStatus) -> RunMeasurer:
         if memory.measurer is None:
@@ -153,14 +192,22 @@ class AnalysisRunController:
             if text is None:
                 field = f'spec.args["{arg.name}"].valueFrom.secretKeyRef'
                 raise InvalidSpec(field, f'Secret "{reference.name}" has no key "{reference.key}"', "create it")
-            values[arg.name] = base64.b64decode(text).decode()
+            try:
+                values[arg.name] = base64.b64decode(text).decode()
+            except ValueError:
+                field = f'spec.args["{arg.name}"].valueFrom.secretKeyRef'
+                raise InvalidSpec(field, "is no text in UTF-8", "store the value as text") from None
         return values
 
     def _look(self, key: Key, live: Json, memory: _Memory) -> Look:
         now_live = self._context.caches[ANALYSIS_RUNS].get(key) or live
         annotation = (now_live["metadata"].get("annotations") or {}).get(WEIGHTS_ANNOTATION)
         self._see_pods(live, memory)
-        weights = parse_weights(annotation) if annotation else None
+        try:
+            weights = parse_weights(annotation) if annotation else None
+        except ValueError as error:
+            field = f"metadata.annotations[{WEIGHTS_ANNOTATION}]"
+            raise InvalidSpec(field, str(error), "Coalmine writes it; leave it as it is") from error
         return Look(self._context.now(), weights, tuple(memory.pods.values()))
 
     def _see_pods(self, live: Json, memory: _Memory) -> None:
@@ -174,7 +221,11 @@ class AnalysisRunController:
             memory.pods.pop(next(iter(memory.pods)))
 
     async def _record(self, live: Json, memory: _Memory, status: AnalysisRunStatus) -> None:
-        """Keep the replayable record of a verdict beside its run, before the verdict is told."""
+        """Keep the replayable record of a verdict beside its run, before the verdict is told.
+
+        Nothing stands between FAIL and weight 0: where the record is refused (a quota, no permission, a webhook),
+        the verdict is told without it.
+        """
         record = memory.measurer.record if memory.measurer else None
         if record is None or memory.recorded or not status.phase.completed:
             return
@@ -194,9 +245,22 @@ class AnalysisRunController:
             },
             "binaryData": {"record.json.gz": packed},
         }
-        with contextlib.suppress(Conflict):  # A turn before this one has kept it already.
-            await self._context.client.create(CONFIG_MAPS, obj)
-        memory.recorded = True
+        memory.recorded = await self._kept(live, obj)
+
+    async def _kept(self, live: Json, record: Json) -> bool:
+        try:
+            async with asyncio.timeout(RECORD_SECONDS_MAX):
+                await self._context.client.create(CONFIG_MAPS, record)
+        except Conflict:
+            return True  # A turn before this one has kept it already.
+        except LeadershipLost:
+            raise
+        except (CoalmineError, TimeoutError) as error:
+            words = str(error) or "no answer in time"
+            event = Event("Warning", "RecordNotKept", f"The record of the verdict could not be kept: {words}")
+            self._context.recorder.tell(ANALYSIS_RUNS, live, event)
+            return False
+        return True
 
 
 def pod_seen(pod: Json) -> PodSeen:
