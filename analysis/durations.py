@@ -32,16 +32,6 @@ def parse_duration(value: int | str) -> float:
     return sign * seconds
 
 
-def format_duration(seconds: float) -> str:
-    """Return the seconds as a short duration: `45s`, `3m`, `3m20s`, `2h`; below a second in milliseconds."""
-    if 0 < abs(seconds) < 1:
-        return f"{round(seconds * 1000)}ms"
-    total = round(abs(seconds))
-    hours, minutes, rest = total // 3600, total // 60 % 60, total % 60
-    parts = [f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if n]
-    return ("-" if seconds < 0 and parts else "") + ("".join(parts) or "0s")
-
-
 def parse_time(text: str) -> float:
     """Return the epoch seconds of an RFC 3339 time; raises ValueError, also where the zone is missing."""
     moment = datetime.fromisoformat(text)

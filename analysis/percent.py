@@ -25,4 +25,4 @@ def format_decimal(number: float) -> str:
     if abs(number) >= 100:
         return str(round(number))
     shortest = f"{number:.3g}"
-    return shortest if "e" not in shortest else f"{number:.12f}".rstrip("0").rstrip(".")
+    return shortest if "e" not in shortest else f"{float(shortest):.12f}".rstrip("0").rstrip(".")

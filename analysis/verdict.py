@@ -26,17 +26,6 @@ class AnalysisPhase(StrEnum):
         """True once the phase can no longer change."""
         return self not in {AnalysisPhase.PENDING, AnalysisPhase.RUNNING}
 
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict a finished phase stands for; an Error proves nothing."""
-        match self:
-            case AnalysisPhase.SUCCESSFUL:
-                return Verdict.PASS
-            case AnalysisPhase.FAILED:
-                return Verdict.FAIL
-            case _:
-                return Verdict.INCONCLUSIVE
-
 
 # Argo's order of badness (analysis/analysis.go of Argo Rollouts): the worst metric gives a run its phase.
 _BADNESS = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from analysis.durations import format_time, parse_time
+from analysis.durations import parse_time
 from analysis.judgement import WeightChange
 
 MAX_CHANGES = 1000
@@ -22,19 +22,6 @@ def parse_weights(annotation: str) -> tuple[WeightChange, ...]:
         moment, _, percent = entry.rpartition("=")
         changes.append(WeightChange(parse_time(moment), int(percent)))
     return tuple(sorted(changes, key=lambda change: change.at))
-
-
-def format_weights(changes: Sequence[WeightChange]) -> str:
-    """Return the annotation of a timeline; the oldest changes are cut from 1000 on."""
-    return ",".join(f"{format_time(c.at)}={c.percent}" for c in changes[-MAX_CHANGES:])
-
-
-def append_weight(annotation: str, at: float, percent: int) -> str:
-    """Return the annotation with one change more; unchanged where the weight is the same as before."""
-    changes = parse_weights(annotation)
-    if changes and changes[-1].percent == percent:
-        return annotation
-    return format_weights((*changes, WeightChange(at, percent)))
 
 
 def weight_at(changes: Sequence[WeightChange], at: float) -> int | None:

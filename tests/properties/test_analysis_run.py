@@ -14,6 +14,8 @@ from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, RunComparison
 from analysis.spec import DryRun, Metric
 from analysis.verdict import AnalysisPhase, Verdict
 from analysis.world import LookDue, MeasurementDue, MetricMeasured, RunDecision, RunWorld
+from tests.unit.analysis.test_judge import look, simulated
+from tests.unit.analysis.test_judge import spec as compared_spec
 
 START = 1_800_000_000.0
 PROVIDER = MetricProvider(prometheus=PrometheusMetric(address="http://p", query="up"))
@@ -76,7 +78,11 @@ steps = st.lists(st.tuples(phases, judgements(), st.booleans(), st.floats(0, 20)
 
 
 def answer(decision: RunDecision, world: RunWorld, now: float, phase: AnalysisPhase, seen: Judgement) -> RunWorld:
+    """What was asked for is measured; a dry run's judgement decides nothing, as the judge has it."""
     measured = tuple(MetricMeasured(d.metric, now, now, phase) for d in decision.due if isinstance(d, MeasurementDue))
+    if any(result.name == "errors" and result.dry_run for result in decision.status.metric_results):
+        metrics = tuple(replace(metric, dry_run=True) for metric in seen.metrics)
+        seen = replace(seen, metrics=metrics, verdict=Verdict.INCONCLUSIVE, proven=False)
     judgement = replace(seen, at=now) if LookDue() in decision.due else world.judgement
     return replace(world, status=decision.status, measured=measured, judgement=judgement)
 
@@ -109,17 +115,73 @@ def test_a_run_is_deterministic_stable_and_never_stuck(
 
 
 def check_end(world: RunWorld, status: AnalysisRunStatus) -> None:
+    """No data is never a success, and what failed is never one either."""
     for result in status.metric_results:
         if result.phase is AnalysisPhase.SUCCESSFUL:
-            measured = result.successful > 0 or result.count > 0
-            compared_data = result.comparison is not None and result.comparison.canary is not None
-            assert measured or (compared_data and float(result.comparison.canary.total) > 0)
-    if world.judgement is not None and world.judgement.verdict is Verdict.FAIL:
-        acting = [r for r in status.metric_results if r.name == "errors" and not r.dry_run]
-        assert all(r.phase is AnalysisPhase.FAILED for r in acting) or any(
-            r.phase in {AnalysisPhase.FAILED, AnalysisPhase.ERROR, AnalysisPhase.INCONCLUSIVE}
-            for r in status.metric_results
-        )
+            compared = result.comparison is not None and result.comparison.canary is not None
+            assert result.count > 0 or (compared and float(result.comparison.canary.total) > 0)
+            assert result.comparison is None or not result.comparison.no_data_since
+    if status.phase is AnalysisPhase.SUCCESSFUL:
+        assert status.comparison is None or not status.comparison.no_data_since
+        assert all(r.phase is AnalysisPhase.SUCCESSFUL for r in status.metric_results if not r.dry_run)
+    acting = [r for r in status.metric_results if r.name == "errors" and not r.dry_run]
+    if acting and world.judgement is not None and world.judgement.verdict is Verdict.FAIL:
+        assert status.phase is not AnalysisPhase.SUCCESSFUL
+    check_final(world, status)
+
+
+def check_final(world: RunWorld, status: AnalysisRunStatus) -> None:
+    """An end is an end, whatever is measured or judged afterwards."""
+    good = tuple(
+        MetricMeasured(r.name, START + 1e7, START + 1e7, AnalysisPhase.SUCCESSFUL) for r in status.metric_results
+    )
+    for verdict in (Verdict.PASS, Verdict.FAIL):
+        judgement = replace(world.judgement, verdict=verdict) if world.judgement is not None else None
+        late = decide(replace(world, status=status, measured=good, judgement=judgement), START + 1e7)
+        assert late.status == status
+        assert late.due == ()
+        assert late.events == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(spec=specs, history=steps, looks=st.integers(2, 4))
+def test_an_answer_counts_once_however_often_somebody_looks_at_the_same_time(
+    spec: AnalysisRunSpec, history: list[tuple[AnalysisPhase, Judgement, bool, float]], looks: int
+) -> None:
+    once, often, now = RunWorld(spec, AnalysisRunStatus()), RunWorld(spec, AnalysisRunStatus()), START
+    for phase, seen, _, wait in history:
+        first = decide(once, now)
+        for _ in range(looks):
+            again = decide(often, now)
+            often = replace(often, status=again.status)
+        assert again.status == first.status
+        assert again.due == first.due
+        once = answer(first, replace(once, status=first.status), now, phase, seen)
+        often = answer(first, often, now, phase, seen)
+        now = max(now + wait, first.wake_at or now)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    before=st.lists(st.sampled_from([15, 20, 60, 100]), max_size=4).map(sorted),
+    repeated=st.integers(1, 3),
+    rate=st.sampled_from([0.02, 0.05, 0.3]),
+)
+def test_a_verdict_does_not_depend_on_how_often_the_same_moment_was_judged(
+    before: list[int], repeated: int, rate: float
+) -> None:
+    series = simulated(rate, until=150)
+    single, _ = look(compared_spec(), series, 120)
+    many, _ = look(compared_spec(), series, 120, before=(*before, *[120] * repeated))
+    assert many == single
+
+
+@settings(max_examples=15, deadline=None)
+@given(until=st.sampled_from([-30, 5, 60, 200]), silent=st.integers(60, 4000))
+def test_without_data_a_look_never_passes(until: int, silent: int) -> None:
+    judgement, _ = look(compared_spec(), simulated(0.02, until=until), max(until, 0) + silent)
+    assert judgement.verdict is not Verdict.PASS
+    assert not judgement.proven
 
 
 @settings(max_examples=200, deadline=None)

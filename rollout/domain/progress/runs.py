@@ -6,6 +6,8 @@ import msgspec
 
 from analysis.background_spec import RolloutAnalysisBackground
 from analysis.verdict import AnalysisPhase
+from analysis.weights import MAX_CHANGES
+from rollout.api.keys import UPDATE
 from rollout.api.rollout import PauseCondition, RolloutAnalysisRunStatus, RolloutStatus
 from rollout.domain.actions import Action, CreateRun, RecordWeights, TerminateRun
 from rollout.domain.clock import epoch, rfc3339
@@ -29,15 +31,24 @@ def background(world: World, status: RolloutStatus) -> RunView | None:
 
 
 def of_update(world: World, status: RolloutStatus) -> list[RunView]:
-    """The runs of this revision that began after the update (or its retry) did, oldest first."""
-    started_at = status.duration.rollout_started_at
-    since = epoch(started_at) if started_at else 0.0
+    """The runs of this revision that were made for the update (or its retry), oldest first.
+
+    A run carries the beginning of its update: its own creation time is that of the API server's clock, which may be
+    behind ours. Then it would look older than its update, and one run after the other would be made.
+    """
     mine = [
         run
         for run in world.runs
-        if run.kind == "Background" and run.pod_hash == status.current_pod_hash and run.created_at >= since
+        if run.kind == "Background" and run.pod_hash == status.current_pod_hash and _belongs(run, status)
     ]
     return sorted(mine, key=lambda run: (run.created_at, run.name))
+
+
+def _belongs(run: RunView, status: RolloutStatus) -> bool:
+    started_at = status.duration.rollout_started_at
+    if run.update_started_at and started_at:
+        return run.update_started_at == started_at
+    return run.created_at >= (epoch(started_at) if started_at else 0.0)
 
 
 def judge(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
@@ -168,7 +179,7 @@ def _create(world: World, status: RolloutStatus, spec: dict[str, Any], now: floa
         "Background",
         spec,
         dict(metadata.labels),
-        {**metadata.annotations, "coalmine.dev/weights": timeline},
+        {**metadata.annotations, "coalmine.dev/weights": timeline, UPDATE: status.duration.rollout_started_at or ""},
     )
 
 
@@ -187,8 +198,8 @@ def _record(world: World, status: RolloutStatus, run: RunView, now: float) -> tu
     planned = {step.set_weight for step in world.canary.steps} | {0, 100}
     if weight not in planned or last == str(weight):
         return ()
-    entry = _timeline_entry(weight, now)
-    return (RecordWeights(run.name, f"{run.weights},{entry}" if run.weights else entry),)
+    kept = [entry for entry in run.weights.split(",") if entry][-(MAX_CHANGES - 1) :]
+    return (RecordWeights(run.name, ",".join([*kept, _timeline_entry(weight, now)])),)
 
 
 def _timeline_entry(weight_percent: int, now: float) -> str:

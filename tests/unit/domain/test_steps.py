@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from analysis.verdict import AnalysisPhase
+from analysis.weights import MAX_CHANGES, parse_weights
 from rollout.domain import actions as act
 from rollout.domain.decision import Decision
 from rollout.domain.progress.runs import background
@@ -226,3 +227,14 @@ def test_the_timeline_of_the_weights_is_recorded_for_the_run() -> None:
     model.settle()
     shares = [entry.rpartition("=")[2] for entry in run_of(model).weights.split(",")]
     assert shares == ["0", "25", "50"]
+
+
+def test_the_timeline_keeps_what_the_analysis_can_read() -> None:
+    model = update([{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}], analysed=True)
+    model.run(weights=",".join(f"2026-01-01T00:00:00Z={(n % 2) * 25}" for n in range(MAX_CHANGES)))
+    model.now += 60
+    model.status(pause_conditions=())
+    model.settle()
+    changes = parse_weights(run_of(model).weights)
+    assert len(changes) == MAX_CHANGES
+    assert run_of(model).weights.endswith("=50")
