@@ -13,12 +13,21 @@ from analysis.run_spec import AnalysisRunStatus, Arm, Arms
 from analysis.spec import AnalysisTemplateSpec, TemplateRef
 from analysis.template import build_run, resolve_arguments
 from analysis.verdict import AnalysisPhase
-from rollout.api.keys import DESIRED_REPLICAS, FINGERPRINT, HASH_LABEL, MANAGED_BY, REVISION, SCALE_DOWN_DEADLINE
+from rollout.api.keys import (
+    DESIRED_REPLICAS,
+    FINGERPRINT,
+    HASH_LABEL,
+    MANAGED_BY,
+    REVISION,
+    SCALE_DOWN_DEADLINE,
+    UPDATE,
+)
 from rollout.api.rollout import CanaryStrategy, Rollout
 from rollout.api.validate_rollout import validate_rollout
 from rollout.controllers.terms import claim_term, claims
 from rollout.domain.progress.podhash import pod_hashes
-from rollout.domain.progress.standing import updating
+from rollout.domain.progress.runs import background
+from rollout.domain.progress.standing import skipping, updating
 from rollout.domain.world import PodView, ReplicaSetView, RouteView, RunView, ServiceView, World
 from rollout.kube.cache import Cache, Key, key_of
 from rollout.kube.resources import (
@@ -64,8 +73,8 @@ def observe(caches: Caches, key: Key) -> World | None:
 
 
 def _unreadable(live: Json) -> Rollout:
-    """The metadata and what can be read of the status, so that the problem can be told."""
-    return msgspec.convert({"metadata": live["metadata"]}, Rollout)
+    """The metadata and the status, so that the problem can be told and nothing of the status is lost by that."""
+    return msgspec.convert({"metadata": live["metadata"], "status": live.get("status") or {}}, Rollout)
 
 
 def replica_set(obj: Json) -> ReplicaSetView:
@@ -93,7 +102,8 @@ def replica_set(obj: Json) -> ReplicaSetView:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    """An annotation is a user's to spoil: what is no number of a sane length counts as none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _time(text: str | None) -> float | None:
@@ -125,6 +135,7 @@ def run(obj: Json) -> RunView:
         no_data_since=comparison.no_data_since if comparison else "",
         proven_at_weight=comparison.proven_at_weight if comparison else None,
         weights=annotations.get("coalmine.dev/weights", ""),
+        update_started_at=annotations.get(UPDATE, ""),
     )
 
 
@@ -244,10 +255,18 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
             weight_increases=_increases(world.canary),
         )
     except InvalidSpec as problem:
-        if updating(world, status) and world.runs:
-            return world  # A run is under way with the templates as they were.
+        if not _needs_run(world):
+            return world
         return replace(world, problems=(*world.problems, f"spec.strategy.canary.analysis.{problem}"))
     return replace(world, run_spec=msgspec.to_builtins(spec), run_arms=(current, status.stable_rs))
+
+
+def _needs_run(world: World) -> bool:
+    """Whether a run may still have to be made; no run of an earlier update, or of one before a retry, stands for it."""
+    status = world.rollout.status
+    if not updating(world, status):
+        return True
+    return not status.abort and not skipping(world, status) and background(world, status) is None
 
 
 def template(caches: Caches, namespace: str, ref: TemplateRef) -> AnalysisTemplateSpec | None:

@@ -80,6 +80,8 @@ class RunView:
     proven_at_weight: int | None = None
     weights: str = ""
     """The weight timeline written so far."""
+    update_started_at: str = ""
+    """When the update that it belongs to began, in that update's own words; empty: not known."""
 
 
 @dataclass(frozen=True, slots=True)

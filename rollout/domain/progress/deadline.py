@@ -41,8 +41,10 @@ def _was_told(status: RolloutStatus) -> bool:
 
 
 def _counts(world: World, status: RolloutStatus) -> bool:
-    if world.rollout.spec.paused or status.pause_conditions or status.abort or not status.current_pod_hash:
+    if world.rollout.spec.paused or status.pause_conditions or not status.current_pod_hash:
         return False
+    if status.abort or status.aborted_at is not None:
+        return False  # Aborted, or about to begin again: the time since the abort is nobody's delay.
     if fully_promoted(status) and status.available_replicas >= world.replicas:
         return False
     step = current_step(world, status) if updating(world, status) else None

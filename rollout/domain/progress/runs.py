@@ -54,7 +54,9 @@ def _belongs(run: RunView, status: RolloutStatus) -> bool:
 def judge(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
     """Let the run's verdict abort or pause the update. FAIL is heard before anything else happens in a turn."""
     run = background(world, status)
-    if run is None or not updating(world, status) or status.abort:
+    # A user who takes an abort back has heard the verdict of that try: only a run of the next one speaks again.
+    settled = status.abort or status.aborted_at is not None
+    if run is None or not updating(world, status) or settled:
         return Decision(_without_pause(status, NO_DATA))
     heard = status.canary.current_background_analysis_run_status
     status = _mirror(status, run)

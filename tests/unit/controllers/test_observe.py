@@ -1,0 +1,148 @@
+"""From caches to the World: what people have spoilt, deleted or dated otherwise is never taken for an analysis."""
+
+from typing import Any
+
+import msgspec
+
+from analysis.verdict import AnalysisPhase
+from rollout.api.keys import HASH_LABEL, REVISION, UPDATE
+from rollout.controllers.observe import observe, replica_set, run
+from rollout.domain import actions as act
+from rollout.domain.rollout import decide
+from rollout.domain.world import RunView, World
+from rollout.kube.cache import Cache
+from rollout.kube.resources import (
+    ANALYSIS_RUNS,
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    HTTP_ROUTES,
+    PODS,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+    Resource,
+)
+from tests.model import Model, spec
+
+Json = dict[str, Any]
+KINDS = (
+    ROLLOUTS, ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, HTTP_ROUTES, PODS, REPLICA_SETS, SERVICES,
+)  # fmt: skip
+ANALYSED = {"analysis": {"templates": [{"templateName": "health"}]}}
+LONG_AGO = "2026-01-01T00:00:00Z"
+
+
+def caches(*objects: tuple[Resource, Json]) -> dict[Resource, Cache]:
+    found = {kind: Cache() for kind in KINDS}
+    for kind, obj in objects:
+        found[kind].put(obj)
+    return found
+
+
+def world_of(*objects: tuple[Resource, Json]) -> World:
+    world = observe(caches(*objects), ("shop", "web"))
+    assert world is not None
+    return world
+
+
+def metadata(name: str, uid: str, **more: Any) -> Json:
+    return {
+        "name": name, "namespace": "shop", "uid": uid, "resourceVersion": "1", "creationTimestamp": LONG_AGO, **more,
+    }  # fmt: skip
+
+
+def update(**status: Any) -> list[tuple[Resource, Json]]:
+    """A Rollout amid an update, whose analysis template is gone, and the failed run of its first try."""
+    owner = [{"kind": "Rollout", "name": "web", "uid": "u1", "controller": True}]
+    rollout = {
+        "metadata": metadata("web", "u1"),
+        "spec": spec("v2", canary=ANALYSED),
+        "status": {
+            "stableRS": "old",
+            "currentPodHash": "new",
+            "duration": {"rolloutStartedAt": "2026-02-01T00:00:00Z"},
+            **status,
+        },
+    }
+    sets = [
+        {"metadata": metadata(f"web-{h}", h, labels={HASH_LABEL: h}, ownerReferences=owner), "spec": {"replicas": 4}}
+        for h in ("old", "new")
+    ]
+    labels, annotations = {HASH_LABEL: "new", "rollout-type": "Background"}, {UPDATE: "2026-01-31T00:00:00Z"}
+    failed = {
+        "metadata": metadata("web-new-2", "r1", labels=labels, annotations=annotations, ownerReferences=owner),
+        "spec": {"metrics": []},
+        "status": {"phase": "Failed", "message": "errors doubled", "completedAt": LONG_AGO},
+    }
+    return [(ROLLOUTS, rollout), *((REPLICA_SETS, rs) for rs in sets), (ANALYSIS_RUNS, failed)]
+
+
+def test_a_retry_without_its_analysis_template_is_refused_and_not_taken_without_an_analysis() -> None:
+    assert any("health" in problem for problem in world_of(*update()).problems)
+
+
+def test_a_template_that_is_deleted_after_the_verdict_does_not_hold_an_abort_up() -> None:
+    assert world_of(*update(abort=True, abortedAt=LONG_AGO)).problems == ()
+
+
+def test_a_manifest_that_cannot_be_read_costs_nothing_of_the_status() -> None:
+    objects = update()
+    objects[0][1]["spec"]["replicas"] = "many"
+    world = world_of(*objects)
+    assert "does not fit the CRD" in world.problems[0]
+    status = decide(world, 1_800_000_000.0).status
+    assert (status.stable_rs, status.current_pod_hash) == ("old", "new")
+
+
+def test_a_run_belongs_to_its_update_whatever_the_clock_of_the_api_server_says() -> None:
+    model = Model.of(spec("v1", canary=ANALYSED))
+    model.settle()
+    model.edit(spec("v2", canary=ANALYSED))
+    created = first_run(model)
+    for _ in range(5):
+        late = [action for action in model.turn().actions if isinstance(action, act.CreateRun)]
+        model.others()
+        assert late == []
+    assert seen(created).update_started_at == model.rollout.status.duration.rollout_started_at
+
+
+def first_run(model: Model) -> act.CreateRun:
+    """Turns until the run is made, by an API server whose clock is five seconds behind."""
+    for _ in range(20):
+        created = [action for action in model.turn().actions if isinstance(action, act.CreateRun)]
+        model.others()
+        if created:
+            model.run(created_at=model.now - 5, update_started_at=seen(created[0]).update_started_at)
+            return created[0]
+    raise AssertionError("no run was made")
+
+
+def seen(created: act.CreateRun) -> RunView:
+    """The run as the caches show it."""
+    labels = {**created.labels, HASH_LABEL: created.pod_hash, "rollout-type": created.kind}
+    return run(
+        {"metadata": metadata(created.name, "r", labels=labels, annotations=created.annotations), "spec": created.spec}
+    )
+
+
+def test_a_run_of_the_try_before_a_retry_does_not_speak_though_the_api_servers_clock_is_ahead() -> None:
+    model = Model.of(spec("v1", canary=ANALYSED))
+    model.settle()
+    model.edit(spec("v2", canary=ANALYSED))
+    created = first_run(model)
+    model.run(created_at=model.now + 60, phase=AnalysisPhase.FAILED, message="errors doubled")
+    model.turn()
+    assert model.rollout.status.abort
+    model.now += 10
+    model.status(abort=False)
+    model.turn()
+    model.turn()
+    assert not model.rollout.status.abort
+    assert created.name in model.runs
+    assert len(model.runs) == 2
+
+
+def test_numbers_that_people_have_spoilt_count_as_none() -> None:
+    for text in ("²", "9" * 5000, "two", ""):
+        obj = {"metadata": metadata("web-old", "old", annotations={REVISION: text}), "spec": {}}
+        assert replica_set(msgspec.json.decode(msgspec.json.encode(obj))).revision == 0
