@@ -1,6 +1,7 @@
 """The Application's turns: observe from caches and memory, decide, publish, start jobs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, assert_never
 
 import msgspec
@@ -11,6 +12,7 @@ from rollout.controllers.application_jobs import ApplicationJobs
 from rollout.controllers.application_world import observe_application
 from rollout.controllers.context import Context, publish
 from rollout.controllers.workshop import GitWorkshop
+from rollout.domain.decision import earliest
 from rollout.domain.sync import actions as act
 from rollout.domain.sync.application import RELEASE, decide
 from rollout.errors import Conflict
@@ -51,32 +53,44 @@ class ApplicationController:
         world = observe_application(self._context, self._workshop, application, self.digests)
         decision = decide(world, self._context.now())
         await publish(self._context, APPLICATIONS, live, decision.status, decision.events)
-        memory = self._workshop.memory(key)
+        memory = self._workshop.memory(key, application.metadata.uid)
         for identity, _ in world.outcomes:
             memory.outcomes.pop(identity, None)
-        for action in decision.actions:
-            await self._perform(key, application, action)
-        return decision.wake_at
+        if world.pruned is not None and memory.pruned is world.pruned:
+            # Its objects have left the published inventory; one that comes back is a new one.
+            memory.pruned = replace(world.pruned, gone=frozenset())
+        later = [await self._perform(key, application, action) for action in decision.actions]
+        return earliest(decision.wake_at, *later)
 
-    async def _perform(self, key: Key, application: Application, action: act.SyncAction) -> None:
-        """Start a job, or write what is small enough for a turn."""
+    async def _perform(self, key: Key, application: Application, action: act.SyncAction) -> float | None:
+        """Start a job, or write what is small enough for a turn; returns when to try again what was not started."""
         repository = self._repository(key[0], application)
         match action:
             case act.ConsumeRelease():
-                patch = {"metadata": {"annotations": {RELEASE: None}}}
-                await self._merge(APPLICATIONS, key, patch)
+                await self._consume(key, application)
             case act.RetryRollout(namespace, name):
                 await self._merge(ROLLOUTS, (namespace, name), {"status": {"abort": False}}, subresource="status")
             case act.StartRender(commit):
-                self._jobs.start_render(key, application, repository, commit)
+                return self._jobs.start_render(key, application, repository, commit)
             case act.StartApply(rendered, check_only):
-                self._jobs.start_apply(key, application, rendered, check_only=check_only)
+                return self._jobs.start_apply(key, application, rendered, check_only=check_only)
             case act.StartPrune(commit, objects):
-                self._jobs.start_prune(key, application, commit, objects)
+                return self._jobs.start_prune(key, application, commit, objects)
             case act.StartRevert(plan):
-                self._jobs.start_revert(key, application, repository, plan)
+                return self._jobs.start_revert(key, application, repository, plan)
             case _:
                 assert_never(action)
+        return None
+
+    async def _consume(self, key: Key, application: Application) -> None:
+        """Remove the annotation that was heard; one that was written since then stays to be heard."""
+        live = self._context.caches[APPLICATIONS].get(key)
+        heard = application.metadata.annotations.get(RELEASE)
+        if live is None or (live["metadata"].get("annotations") or {}).get(RELEASE) != heard:
+            return
+        version = live["metadata"]["resourceVersion"]
+        patch = {"metadata": {"resourceVersion": version, "annotations": {RELEASE: None}}}
+        await self._merge(APPLICATIONS, key, patch)
 
     def _repository(self, namespace: str, application: Application) -> GitRepository | None:
         live = self._context.caches[GIT_REPOSITORIES].get((namespace, application.spec.source.repository_ref.name))

@@ -1,20 +1,23 @@
 """The slow work of Applications: render, apply, prune, revert. Results go to memory, and the key is queued again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository
-from rollout.controllers.application_world import asked_refresh, essences, job_name, shared_paths
+from rollout.controllers.application_world import asked_refresh, essences, job_name, source_key
 from rollout.controllers.context import Context
 from rollout.controllers.gitjobs import remote_of, render_job, renderer, revert_job
-from rollout.controllers.workshop import GitWorkshop, read_secret
+from rollout.controllers.sharing import sharing
+from rollout.controllers.workshop import BUSY_SECONDS, GitWorkshop, Memory, read_secret
 from rollout.domain.sync.objects import ObjectId, Rendered
-from rollout.domain.sync.plan import Blocked, RevertPlan, TryAgain
+from rollout.domain.sync.plan import RevertPlan, TryAgain
 from rollout.domain.sync.reverting import is_wanted
-from rollout.errors import ApiError, CoalmineError, InvalidSpec
+from rollout.domain.sync.world import ApplyReport
+from rollout.errors import CoalmineError, InvalidSpec, LeadershipLost, NotFound
 from rollout.git.credentials import credentials_from_secret
 from rollout.git.mirror import normalised_url
 from rollout.git.signing import signing_key_from_secret
@@ -23,9 +26,12 @@ from rollout.kube.apply import apply_render
 from rollout.kube.cache import Key
 from rollout.kube.inventory import Owner
 from rollout.kube.prune import prune_objects
-from rollout.kube.resources import APPLICATIONS, ROLLOUTS, Resource
+from rollout.kube.resources import APPLICATIONS, GIT_REPOSITORIES, ROLLOUTS, Resource
 
 Json = dict[str, Any]
+
+REST_SECONDS = 15.0
+"""How long a job rests that broke off without a result."""
 
 _AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 
@@ -42,43 +48,69 @@ class ApplicationJobs:
     def __init__(self, context: Context, workshop: GitWorkshop, fence: Callable[[], None]) -> None:
         self._context, self._workshop, self._fence = context, workshop, fence
 
-    def start_render(self, key: Key, application: Application, repository: GitRepository | None, commit: str) -> None:
-        """Render a commit."""
-        if repository is not None:
-            url = repository.spec.url
-            self._start(key, "render", lambda: self._render(key, application, url, commit))
+    def start_render(
+        self, key: Key, application: Application, repository: GitRepository | None, commit: str
+    ) -> float | None:
+        """Render a commit; returns when to ask again where it cannot be started now, as all of these do."""
+        if repository is None:
+            return None
+        url = repository.spec.url
+        return self._start(key, application, "render", lambda memory: self._render(memory, application, url, commit))
 
-    def start_apply(self, key: Key, application: Application, rendered: Rendered, *, check_only: bool) -> None:
+    def start_apply(self, key: Key, application: Application, rendered: Rendered, *, check_only: bool) -> float | None:
         """Bring the cluster in line; what changes from now on asks for another pass."""
-        memory = self._workshop.memory(key)
-        memory.essences, memory.refresh = essences(self._context, application), asked_refresh(application)
-        self._start(key, "apply", lambda: self._apply(key, rendered, check_only=check_only))
+        memory = self._workshop.memory(key, application.metadata.uid)
+        before, refresh = essences(self._context, application), asked_refresh(application)
+        again = self._start(
+            key, application, "apply", lambda memory: self._apply(key, memory, rendered, check_only=check_only)
+        )
+        if again is None:
+            memory.essences, memory.refresh = before, refresh
+        return again
 
-    def start_prune(self, key: Key, application: Application, commit: str, objects: Iterable[ObjectId]) -> None:
+    def start_prune(self, key: Key, application: Application, commit: str, objects: Iterable[ObjectId]) -> float | None:
         """Delete what is no longer declared."""
         versions = {entry.id: entry.v for entry in application.status.inventory.entries}
         wanted = [(i, versions.get(str(i), "v1")) for i in objects]
-        self._start(key, "prune", lambda: self._prune(key, wanted, commit))
+        return self._start(
+            key, application, "prune", lambda memory: self._prune(key, application, memory, wanted, commit)
+        )
 
     def start_revert(
         self, key: Key, application: Application, repository: GitRepository | None, plan: RevertPlan
-    ) -> None:
+    ) -> float | None:
         """Take a change back in Git."""
-        if repository is not None:
-            self._start(key, plan.id, lambda: self._revert(key, application, repository, plan))
+        if repository is None:
+            return None
+        return self._start(
+            key, application, plan.id, lambda memory: self._revert(key, application, memory, repository, plan)
+        )
 
-    def _start(self, key: Key, job: str, work: Callable[[], Any]) -> None:
+    def _start(
+        self, key: Key, application: Application, job: str, work: Callable[[Memory], Awaitable[None]]
+    ) -> float | None:
+        """Start a job for this very Application: its results go to the memory it had when it began."""
+        memory = self._workshop.memory(key, application.metadata.uid)
+        now = self._context.now()
+        if memory.rests.get(job, 0.0) > now:
+            return memory.rests[job]
+
         async def then_look() -> None:
             try:
-                await work()
+                await work(memory)
+                memory.rests.pop(job, None)
+            except Exception:
+                # Without a result the next turn would begin it again at once.
+                memory.rests[job] = self._context.now() + REST_SECONDS
+                raise
             finally:
                 self._context.enqueue(APPLICATIONS, key)
 
-        self._workshop.background.start(job_name(key, job), then_look)
+        return None if self._workshop.background.start(job_name(key, job), then_look) else now + BUSY_SECONDS
 
-    async def _render(self, key: Key, application: Application, url: str, commit: str) -> None:
+    async def _render(self, memory: Memory, application: Application, url: str, commit: str) -> None:
         """Render, then ask discovery for scopes; a kind without namespaces makes it render again."""
-        memory, source = self._workshop.memory(key), application.spec.source
+        source = application.spec.source
         namespace = application.spec.destination.namespace or application.metadata.namespace
         pool, cache = self._workshop.pool, self._workshop.renders
         report = await render_job(pool, cache, url, commit, source, namespace, memory.scopes)
@@ -89,7 +121,9 @@ class ApplicationJobs:
                 report = await render_job(pool, cache, url, commit, source, namespace, memory.scopes)
         if isinstance(report, Rendered):
             memory.closure = (normalised_url(url), report.closure)
-        memory.report = report
+        else:
+            report = replace(report, at=self._context.now())
+        memory.report, memory.source = report, source_key(application, normalised_url(url))
 
     async def _scopes(self, rendered: Rendered) -> dict[tuple[str, str], bool]:
         """What discovery says of the rendered kinds; unknown ones are left to the applier."""
@@ -100,51 +134,101 @@ class ApplicationJobs:
             return {}
         return {kind: resource.namespaced for kind, resource in served.items() if resource is not None}
 
-    async def _apply(self, key: Key, rendered: Rendered, *, check_only: bool) -> None:
+    async def _apply(self, key: Key, memory: Memory, rendered: Rendered, *, check_only: bool) -> None:
         namespaces = {o.id.namespace for o in rendered.objects if o.id.namespace}
         others = [r for where in namespaces for r in self._context.caches[ROLLOUTS].all(where)]
         others = [{"apiVersion": ROLLOUTS.api_version, "kind": "Rollout", **r} for r in others]
+        client, now = self._context.client, self._context.now()
         for where in sorted(namespaces):
-            others += await self._autoscalers(where)
-        report = await apply_render(
-            self._context.client, rendered, Owner(*key), now=self._context.now(), check_only=check_only, others=others
+            try:
+                others += await self._autoscalers(where)
+            except LeadershipLost:
+                raise
+            except CoalmineError as error:
+                # Without them their numbers of pods would be reset to those in Git.
+                unread = ObjectId(_AUTOSCALERS.group, _AUTOSCALERS.kind, where, "")
+                failures = ((unread, f"autoscalers cannot be listed: {error}"[:500]),)
+                memory.applied = ApplyReport(rendered.commit, rendered.digest, now, check_only, failures)
+                return
+        memory.applied = await apply_render(
+            client, rendered, Owner(*key), now=now, check_only=check_only, others=others
         )
-        self._workshop.memory(key).applied = report
 
     async def _autoscalers(self, namespace: str) -> list[Json]:
         try:
             return await self._context.client.list(_AUTOSCALERS, namespace)
-        except ApiError:
+        except NotFound:
             return []  # This cluster does not serve autoscaling/v2, so nothing is scaled by it.
 
-    async def _prune(self, key: Key, objects: list[tuple[ObjectId, str]], commit: str) -> None:
-        self._workshop.memory(key).pruned = await prune_objects(self._context.client, objects, Owner(*key), commit)
+    async def _prune(
+        self,
+        key: Key,
+        application: Application,
+        memory: Memory,
+        objects: list[tuple[ObjectId, str]],
+        commit: str,
+    ) -> None:
+        memory.pruned = await prune_objects(
+            self._context.client,
+            objects,
+            Owner(*key),
+            commit,
+            wanted=lambda: self._may_prune(key, application, commit),
+            now=self._context.now(),
+        )
 
-    async def _revert(self, key: Key, application: Application, repository: GitRepository, plan: RevertPlan) -> None:
-        memory = self._workshop.memory(key)
+    def _may_prune(self, key: Key, application: Application, commit: str) -> bool:
+        """The last question before a deletion: is the Application as it was, and its commit still the wanted one?"""
+        live = self._context.caches[APPLICATIONS].get(key)
+        if live is None or live["metadata"].get("deletionTimestamp"):
+            return False
+        metadata = application.metadata
+        same = (live["metadata"].get("uid", ""), live["metadata"].get("generation", 0))
+        repository = (key[0], application.spec.source.repository_ref.name)
+        fetched = self._workshop.fetched.get(repository)
+        wanted = fetched.state.commit if fetched is not None else ""
+        return same == (metadata.uid, metadata.generation) and wanted == commit
+
+    async def _revert(
+        self, key: Key, application: Application, memory: Memory, repository: GitRepository, plan: RevertPlan
+    ) -> None:
+        url = normalised_url(repository.spec.url)
+        others = sharing(self._context, self._workshop, key, url, plan.branch)
+        if others.unknown:
+            names = ", ".join(others.unknown[:5])
+            words = f"Application {names} was not rendered yet, so it may read the same files; mend or delete it"
+            memory.outcomes[plan.id] = TryAgain("SharedFilesUnknown", words)
+            return
         try:
             writing = await self._writing(key[0], repository)
-        except InvalidSpec as error:
-            memory.outcomes[plan.id] = Blocked("InvalidSecret", str(error))
-            return
         except CoalmineError as error:
-            memory.outcomes[plan.id] = TryAgain(type(error).__name__, str(error))
+            # A Secret that is created or mended later serves as well.
+            reason = "InvalidSecret" if isinstance(error, InvalidSpec) else type(error).__name__
+            memory.outcomes[plan.id] = TryAgain(reason, str(error))
             return
         namespace = application.spec.destination.namespace or application.metadata.namespace
         mirror = self._workshop.pool.mirror(repository.spec.url)
         call = renderer(mirror, self._workshop.renders, application.spec.source, namespace, memory.scopes)
-        around = Surroundings(call, shared_paths(self._workshop, key), lambda: self._is_wanted(key, plan))
+        around = Surroundings(
+            call, others.files, lambda: self._is_wanted(key, application, repository, plan), others.folders
+        )
         memory.outcomes[plan.id] = await revert_job(self._workshop.pool, plan, writing, around)
         self._workshop.hint((key[0], repository.metadata.name))
 
-    def _is_wanted(self, key: Key, plan: RevertPlan) -> bool:
-        """The last question before a push: do we lead, and does the published status still want it?"""
+    def _is_wanted(self, key: Key, application: Application, repository: GitRepository, plan: RevertPlan) -> bool:
+        """The last question before a push: do we lead, may we write, and does the published status still want it?"""
         self._fence()
         live = self._context.caches[APPLICATIONS].get(key)
-        if live is None:
+        host = self._context.caches[GIT_REPOSITORIES].get((key[0], repository.metadata.name))
+        if live is None or host is None:
             return False
-        status = msgspec.convert(live, Application).status
-        mine = (r for r in status.rollouts if r.revert is not None and r.revert.id == plan.id)
+        now, there = msgspec.convert(live, Application), msgspec.convert(host, GitRepository)
+        stopped = now.spec.suspend or now.spec.revert.mode == "None" or there.spec.suspend
+        moved = now.metadata.uid != application.metadata.uid or now.metadata.deletion_timestamp is not None
+        elsewhere = (there.spec.url, there.spec.ref.branch) != (repository.spec.url, plan.branch)
+        if stopped or moved or elsewhere or there.spec.write is None:
+            return False
+        mine = (r for r in now.status.rollouts if r.revert is not None and r.revert.id == plan.id)
         return any(r.revert is not None and r.revert.phase == "Planned" and is_wanted(r) for r in mine)
 
     async def _writing(self, namespace: str, repository: GitRepository) -> Writing:

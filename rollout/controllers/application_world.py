@@ -11,7 +11,7 @@ from rollout.api.validate_git import validate_application, validate_git_reposito
 from rollout.controllers.context import Context
 from rollout.controllers.recent import reverts_last_hour
 from rollout.controllers.rollout_view import rollout_view
-from rollout.controllers.workshop import Fetched, GitWorkshop, Memory
+from rollout.controllers.workshop import GitWorkshop, Memory
 from rollout.domain.sync.digest import digest
 from rollout.domain.sync.objects import ObjectId, Rendered, RenderedObject
 from rollout.domain.sync.references import config_references
@@ -37,13 +37,14 @@ def observe_application(
         digests: image digests seen so far; grows.
     """
     key = (application.metadata.namespace, application.metadata.name)
-    memory = workshop.memory(key)
+    memory = workshop.memory(key, application.metadata.uid)
     repository = _repository(context, workshop, application)
+    of_this = repository is not None and memory.source == source_key(application, repository.url)
     return ApplicationWorld(
         application,
         problems=tuple(str(problem) for problem in validate_application(application.spec)),
         repository=repository,
-        report=memory.report,
+        report=memory.report if of_this else None,
         rollouts=_rollouts(context, application, memory, digests),
         applied=memory.applied,
         pruned=memory.pruned,
@@ -53,8 +54,13 @@ def observe_application(
         refresh_asked=asked_refresh(application),
         refresh_answered=memory.refresh,
         in_use=_in_use(context, application),
-        shared_paths=shared_paths(workshop, key),
     )
+
+
+def source_key(application: Application, url: str) -> str:
+    """What a render is of, beside the commit: another path or renderer gives another one of the same commit."""
+    spec = application.spec
+    return repr((url, spec.source, spec.destination.namespace or application.metadata.namespace))
 
 
 def job_name(key: Key, job: str) -> str:
@@ -74,7 +80,7 @@ def _repository(context: Context, workshop: GitWorkshop, application: Applicatio
     if live is None:
         return None
     repository = msgspec.convert(live, GitRepository)
-    spec, state = repository.spec, workshop.fetched.get(key, Fetched()).state
+    spec, state = repository.spec, workshop.fetch_of(key, repository.metadata.uid).state
     problems = "; ".join(str(problem) for problem in validate_git_repository(spec))
     return RepositoryView(
         url=normalised_url(spec.url) if not problems else spec.url,
@@ -84,6 +90,7 @@ def _repository(context: Context, workshop: GitWorkshop, application: Applicatio
         error=problems or state.error,
         writable=spec.write is not None,
         suspended=spec.suspend,
+        valid=not problems,
         trailers=state.trailers,
         reverts_last_hour=reverts_last_hour(context, key),
         reverts_per_hour_max=spec.write.max_reverts_per_hour if spec.write is not None else 0,
@@ -138,10 +145,3 @@ def essences(context: Context, application: Application) -> dict[ObjectId, str]:
         if cache is not None:
             found[identity] = digest(essence(live)) if live is not None else ""
     return found
-
-
-def shared_paths(workshop: GitWorkshop, key: Key) -> frozenset[str]:
-    """Files of the same repository that other Applications read too."""
-    url, _ = workshop.memory(key).closure
-    others = (m.closure for other, m in workshop.memories.items() if other != key)
-    return frozenset(path for other_url, closure in others if other_url == url for path in closure)

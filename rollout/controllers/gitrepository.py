@@ -1,5 +1,7 @@
 """The GitRepository's turns: observe, decide, publish, and fetch in the background."""
 
+import logging
+
 import msgspec
 
 from rollout.api.gitrepository import GitRepository, GitRepositorySpec
@@ -8,7 +10,7 @@ from rollout.api.validate_git import validate_git_repository
 from rollout.controllers.context import Context, publish
 from rollout.controllers.gitjobs import RepositoryState, fetch_job
 from rollout.controllers.recent import push_refusal, reverts_last_hour
-from rollout.controllers.workshop import Fetched, GitWorkshop, read_secret
+from rollout.controllers.workshop import BUSY_SECONDS, Fetched, GitWorkshop, read_secret
 from rollout.domain.sync.repository import RepositoryWorld, decide_repository
 from rollout.errors import CoalmineError, InvalidSpec
 from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret, decode_secret
@@ -16,6 +18,8 @@ from rollout.git.signing import signing_key_from_secret
 from rollout.git.webhook import webhook_path
 from rollout.kube.cache import Key
 from rollout.kube.resources import APPLICATIONS, GIT_REPOSITORIES
+
+log = logging.getLogger("coalmine.jobs")
 
 
 class GitRepositoryController:
@@ -40,12 +44,13 @@ class GitRepositoryController:
         decision = decide_repository(self._observe(key, repository), self._context.now())
         await publish(self._context, GIT_REPOSITORIES, live, decision.status, decision.events)
         if decision.actions:
+            if not self._workshop.background.start(f"fetch {key[0]}/{key[1]}", lambda: self._fetch(key, repository)):
+                return self._context.now() + BUSY_SECONDS
             self._workshop.hints.discard(key)
-            self._workshop.background.start(f"fetch {key[0]}/{key[1]}", lambda: self._fetch(key, repository))
         return decision.wake_at
 
     def _observe(self, key: Key, repository: GitRepository) -> RepositoryWorld:
-        fetched = self._workshop.fetched.get(key, Fetched())
+        fetched = self._workshop.fetch_of(key, repository.metadata.uid)
         state = fetched.state
         return RepositoryWorld(
             repository,
@@ -69,7 +74,8 @@ class GitRepositoryController:
 
     async def _fetch(self, key: Key, repository: GitRepository) -> None:
         """Read the Secrets, ask the host, remember, and let everybody who reads this repository look."""
-        spec, before = repository.spec, self._workshop.fetched.get(key, Fetched())
+        uid, generation = repository.metadata.uid, repository.metadata.generation
+        spec, before = repository.spec, self._workshop.fetch_of(key, uid)
         state, path, token, problem = before.state, "", "", ""
         try:
             path, token = await self._webhook(key, spec)
@@ -80,8 +86,14 @@ class GitRepositoryController:
             state = RepositoryState(state.commit, state.label, str(error), "InvalidSecret", trailers=state.trailers)
         except CoalmineError as error:
             state = RepositoryState(state.commit, state.label, str(error), type(error).__name__, True, state.trailers)
-        now, generation = self._context.now(), repository.metadata.generation
-        self._workshop.remember_fetch(key, Fetched(state, now, generation, path, token, problem, _asked(repository)))
+        except Exception as error:  # Whatever it is, the host is asked again, and the condition says what happened.
+            log.exception("fetch %s/%s failed", *key)
+            told = error.strerror if isinstance(error, OSError) else "please report it, with the log"
+            words = f"the operator could not fetch: {type(error).__name__}: {told}; trying again"
+            state = RepositoryState(state.commit, state.label, words, "InternalError", True, state.trailers)
+        now = self._context.now()
+        fetched = Fetched(uid, state, now, generation, path, token, problem, _asked(repository))
+        self._workshop.remember_fetch(key, fetched)
         self._context.enqueue(GIT_REPOSITORIES, key)
         if (state.commit, state.error) != (before.state.commit, before.state.error):
             self._tell_applications(key)

@@ -20,6 +20,9 @@ from rollout.kube.client import KubeClient
 from rollout.kube.resources import SECRETS
 from rollout.render.render import Scopes
 
+BUSY_SECONDS = 1.0
+"""When a job is tried again that could not be started, since as many run as may."""
+
 _HTTP_STATUS = {
     Delivery.ACCEPTED: 202,
     Delivery.TOO_LARGE: 413,
@@ -33,6 +36,7 @@ _HTTP_STATUS = {
 class Fetched:
     """What the last fetch of a GitRepository told."""
 
+    uid: str = ""
     state: RepositoryState = field(default_factory=RepositoryState)
     at: float = 0.0
     generation: int = 0
@@ -47,7 +51,10 @@ class Fetched:
 class Memory:
     """What is known of one Application beside its status."""
 
+    uid: str = ""
     report: RenderReport | None = None
+    source: str = ""
+    """What was rendered; a report of another source is none."""
     scopes: Scopes = field(default_factory=dict)
     closure: tuple[str, frozenset[str]] = ("", frozenset())
     """Normalised URL, and the files that its last complete render read."""
@@ -58,6 +65,8 @@ class Memory:
     """Digests of its live objects as they were when the last pass began."""
     refresh: str = ""
     """Value of the annotation `coalmine.dev/refresh` that was answered."""
+    rests: dict[str, float] = field(default_factory=dict)
+    """Until when a job is not started again since it broke off, epoch seconds."""
 
 
 class GitWorkshop:
@@ -92,9 +101,17 @@ class GitWorkshop:
         finally:
             await self.pool.close()
 
-    def memory(self, key: Key) -> Memory:
-        """The memory of an Application."""
-        return self.memories.setdefault(key, Memory())
+    def memory(self, key: Key, uid: str) -> Memory:
+        """The memory of an Application; one of the same name that was made anew begins with none."""
+        known = self.memories.get(key)
+        if known is None or known.uid != uid:
+            known = self.memories[key] = Memory(uid)
+        return known
+
+    def fetch_of(self, key: Key, uid: str) -> Fetched:
+        """What was fetched for a GitRepository; nothing for one of the same name that was made anew."""
+        known = self.fetched.get(key)
+        return known if known is not None and known.uid == uid else Fetched(uid)
 
     def forget_repository(self, key: Key) -> None:
         """A GitRepository is gone."""
@@ -120,7 +137,7 @@ class GitWorkshop:
 
     def remember_fetch(self, key: Key, fetched: Fetched) -> None:
         """Keep the result of a fetch; the older webhook stays while its Secret cannot be read."""
-        old = self.fetched.get(key, Fetched())
+        old = self.fetch_of(key, fetched.uid)
         if not fetched.webhook_path and fetched.state.error:
             fetched = replace(fetched, webhook_path=old.webhook_path, webhook_token=old.webhook_token)
         self.fetched[key] = fetched

@@ -54,11 +54,17 @@ class Surroundings:
         render: the Application at a commit or tree; raises RenderError.
         shared: files that other Applications read too.
         wanted: whether the revert is still wanted; asked right before the push.
+        shared_folders: folders of Applications of which no render is known; all files in them count as read.
     """
 
     render: Callable[[str], Rendered]
     shared: frozenset[str] = frozenset()
     wanted: Callable[[], bool] = lambda: True
+    shared_folders: tuple[str, ...] = ()
+
+    def is_shared(self, path: str) -> bool:
+        """Whether another Application reads a file."""
+        return path in self.shared or any(not f or path.startswith(f"{f}/") for f in self.shared_folders)
 
 
 class _Stop(Exception):
@@ -97,15 +103,18 @@ def _once(mirror: Mirror, plan: RevertPlan, writing: Writing, around: Surroundin
     """One build on the newest head; None when somebody pushed in between."""
     head = mirror.fetch(writing.remote, f"refs/heads/{plan.branch}")
     _stop_if_settled(mirror, plan, head)
-    before = _render(around, head, Blocked("HeadNotRenderable", "HEAD cannot be rendered, so nothing can be compared"))
+    # Whoever broke HEAD will mend it, and then the failed version is still to be taken back.
+    unknown = TryAgain("HeadNotRenderable", "HEAD cannot be rendered, so nothing can be compared; mend it")
+    before = _render(around, head, unknown)
     _stop_if_replaced(plan, before, head)
     plan = narrow(mirror, plan, around)
     merged = _invert(mirror, plan, head, before, around)
     after = _render(around, merged.tree, Blocked("ResultNotRenderable", "the result cannot be rendered"))
     _accept(plan, before, after)
+    commit = _commit(mirror, plan, writing, head, merged)
     if not around.wanted():
-        return Superseded("the failure was released before the push")
-    return _push(mirror, plan, writing, head, merged)
+        return Superseded("it was released, or pushes were stopped, before the push")
+    return _push(mirror, plan, writing, head, commit)
 
 
 def _stop_if_settled(mirror: Mirror, plan: RevertPlan, head: str) -> None:
@@ -150,7 +159,7 @@ def _invert(mirror: Mirror, plan: RevertPlan, head: str, before: Rendered, aroun
     """HEAD without the change, limited to files that this Application alone reads."""
     paths = before.closure | _closure(around, plan.good) | _closure(around, plan.bad)
     changed = mirror.changed_paths(plan.good, plan.bad) & paths
-    shared = sorted(changed & around.shared)
+    shared = sorted(path for path in changed if around.is_shared(path))
     if shared:
         listed = ", ".join(shared[:5])
         raise _Stop(Blocked("SharedFiles", f"{listed} is read by other Applications too; revert it by hand"))
@@ -184,11 +193,15 @@ def _accept(plan: RevertPlan, before: Rendered, after: Rendered) -> None:
         raise _Stop(Blocked("OtherObjectsWouldChange", f"the revert would also change {names}"))
 
 
-def _push(mirror: Mirror, plan: RevertPlan, writing: Writing, head: str, merged: revert.Merged) -> RevertOutcome | None:
+def _commit(mirror: Mirror, plan: RevertPlan, writing: Writing, head: str, merged: revert.Merged) -> str:
+    """The commit, in the mirror only; the same plan on the same head gives the same one."""
     commits = mirror.touching(plan.good, plan.bad, sorted(merged.changed))
     signature = Signature(*writing.author, date=plan.planned_at)
     message = commit_message(plan, commits)
-    commit = write_commit(mirror, merged.tree, head, message, signature, writing.key)
+    return write_commit(mirror, merged.tree, head, message, signature, writing.key)
+
+
+def _push(mirror: Mirror, plan: RevertPlan, writing: Writing, head: str, commit: str) -> RevertOutcome | None:
     match publish(mirror, writing.remote, plan.branch, commit, expected=head):
         case Published(commit=published):
             return Pushed(published)
@@ -212,11 +225,11 @@ def _declared_at(around: Surroundings, commit: str, plan: RevertPlan) -> str | N
         return None
 
 
-def _render(around: Surroundings, revision: str, otherwise: Blocked) -> Rendered:
+def _render(around: Surroundings, revision: str, otherwise: Blocked | TryAgain) -> Rendered:
     try:
         return around.render(revision)
     except RenderError as error:
-        raise _Stop(Blocked(otherwise.reason, f"{otherwise.message}: {error}")) from None
+        raise _Stop(replace(otherwise, message=f"{otherwise.message}: {error}")) from None
 
 
 def _closure(around: Surroundings, revision: str) -> frozenset[str]:

@@ -254,6 +254,9 @@ def test_pruning_deletes_only_what_carries_our_mark(tmp_path: Path) -> None:
         await client.create(CONFIG_MAPS, foreign)
         names = ("conf", "foreign", "never-there")
         wanted = [(ObjectId("", "ConfigMap", "shop", name), "v1") for name in names]
+        held = await prune_objects(client, wanted, OWNER, "b", wanted=lambda: False)
+        assert held.gone == frozenset()
+        assert await client.get(CONFIG_MAPS, "shop", "conf") is not None
         report = await prune_objects(client, wanted, OWNER, "b")
         assert len(report.gone) == 3
         assert await client.get(CONFIG_MAPS, "shop", "conf") is None

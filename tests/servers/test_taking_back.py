@@ -72,6 +72,7 @@ class Bench:
         self.work = Work(self.bare, folder / "work")
         self.url = host.url_of("shop")
         self.shared: frozenset[str] = frozenset()
+        self.shared_folders: tuple[str, ...] = ()
         self.wanted: Callable[[], bool] = lambda: True
         self.password = BOT.password
 
@@ -90,7 +91,7 @@ class Bench:
             call = renderer(pool.mirror(self.url), RenderCache(), source, "shop")
             plan = await pool.run(lambda: self.plan(call, good, bad))
             remote = Remote(self.url, Credentials("bot", self.password), 30)
-            around = Surroundings(call, self.shared, self.wanted)
+            around = Surroundings(call, self.shared, self.wanted, self.shared_folders)
             return await revert_job(pool, plan, Writing(remote, AUTHOR, self.key), around)
 
     def plan(self, call: Callable[[str], Rendered], good: str, bad: str) -> RevertPlan:
@@ -286,7 +287,11 @@ def test_files_that_other_applications_read_are_not_touched(tmp_path: Path) -> N
         outcome = await bench.take_back(good, bad, source=source)
         assert isinstance(outcome, Blocked)
         assert outcome.reason == "SharedFiles"
-        bench.shared = frozenset()
+        bench.shared, bench.shared_folders = frozenset(), ("bas", "base")
+        outcome = await bench.take_back(good, bad, source=source)
+        assert isinstance(outcome, Blocked)
+        assert outcome.reason == "SharedFiles"
+        bench.shared_folders = ("bas", "other")
         assert isinstance(await bench.take_back(good, bad, source=source), Pushed)
         assert bare_show(bench.bare, "base/rollout.yaml") == manifest("web:1").strip()
 
@@ -345,13 +350,13 @@ def test_a_release_right_before_the_push_stops_it(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
-def test_a_broken_head_blocks_and_a_rewritten_branch_blocks(tmp_path: Path) -> None:
+def test_a_broken_head_waits_to_be_mended_and_a_rewritten_branch_blocks(tmp_path: Path) -> None:
     async def story(bench: Bench) -> None:
         good = bench.commit("good", {WEB: manifest("web:1")})
         bad = bench.commit("bad", {WEB: manifest("web:2")})
         bench.commit("broken", {"apps/web/broken.yaml": "{{"})
         outcome = await bench.take_back(good, bad)
-        assert isinstance(outcome, Blocked)
+        assert isinstance(outcome, TryAgain)
         assert (outcome.reason, "apps/web/broken.yaml" in outcome.message) == ("HeadNotRenderable", True)
         await bench.take_back(good, bad, "knows both")
         bench.work.git("reset", "-q", "--hard", good)

@@ -149,8 +149,6 @@ class ApplicationWorld:
     """Value of it when the last pass began."""
     in_use: frozenset[ObjectId] = frozenset()
     """ConfigMaps and Secrets that pods of any revision still read."""
-    shared_paths: frozenset[str] = frozenset()
-    """Files that other Applications of the repository read."""
 
     @property
     def rendered(self) -> Rendered | None:
