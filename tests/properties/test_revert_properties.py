@@ -152,9 +152,10 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def one_failure_has_one_plan(self) -> None:
-        seen: dict[str, object] = {}
+        """A version that fails again after a retry is another failure, planned at another time."""
+        seen: dict[tuple[str, str], object] = {}
         for plan in self.cluster.plans:
-            assert seen.setdefault(plan.id, plan) == plan
+            assert seen.setdefault((plan.id, plan.planned_at), plan) == plan
 
     @invariant()
     def deciding_again_changes_nothing(self) -> None:
