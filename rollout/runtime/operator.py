@@ -81,6 +81,8 @@ class Operator:
         self._sweep_asked = asyncio.Event()
         self._more_is_served = asyncio.Event()
         self._listed_again: set[Resource] = set()
+        self._acting = False
+        """Whether turns are asked for: who stands by would only collect keys, and asks for all when it leads."""
 
     async def run(self) -> None:
         """Log in, serve health and metrics, fill the caches, and act while the Lease is ours."""
@@ -173,11 +175,16 @@ class Operator:
     async def _look_for_kinds(self) -> None:
         """A cluster may get the Gateway API after us."""
         for resource in OPTIONAL:
-            if resource not in self._served and await self._discover(resource) is not None:
-                log.info("%s is served now", resource.kind)
-                self._served += (resource,)
+            try:
+                if resource in self._served or await self._discover(resource) is None:
+                    continue
                 await self._fill(resource)
-                self._more_is_served.set()
+            except CoalmineError as error:
+                log.warning("cannot look for %s: %s", resource.plural, error)
+                continue
+            log.info("%s is served now", resource.kind)
+            self._served += (resource,)
+            self._more_is_served.set()
 
     def _restarted(self) -> None:
         self.metrics.restarts.inc()
@@ -236,12 +243,14 @@ class Operator:
             self.references.drop((obj["metadata"]["namespace"], obj["metadata"]["name"]))
 
     def _ask(self, resource: Resource, obj: Json) -> None:
+        if not self._acting:
+            return
         for work in work_for(self.caches, self.references, resource, obj):
             if work[0] in self._controllers:
                 self.queue.add(work)
 
     def _enqueue(self, resource: Resource, key: Key) -> None:
-        if resource in self._controllers:
+        if self._acting and resource in self._controllers:
             self.queue.add((resource, key))
 
     async def _sweep_forever(self) -> None:
@@ -283,10 +292,12 @@ class Operator:
                 election = tasks.create_task(self._elector.run())
                 await self._elector.leading.wait()
                 log.info("leading", extra={"identity": self._elector.identity})
+                self._acting = True
                 self._ask_for_everything()
                 work = [tasks.create_task(self.queue.run_deadlines()), tasks.create_task(self._recorder.run())]
                 work += [tasks.create_task(self._worker()) for _ in range(self.settings.workers)]
                 await self._elector.lost.wait()
+                self._acting = False
                 log.warning("the Lease is lost; standing by")
                 for task in (*work, election):
                     task.cancel()
@@ -320,7 +331,9 @@ class Operator:
             log.debug("decided on old facts, again: %s", conflict, extra={"object": about})
             self.queue.retry(work)
         except LeadershipLost:
+            # A late renewal may still succeed, and then nobody else would ask for this turn again.
             log.debug("not the leader any more", extra={"object": about})
+            self.queue.retry(work)
         except CoalmineError as error:
             self._failed(work, about, error)
         except Exception as error:
