@@ -52,10 +52,10 @@ class Cache:
         key, metadata = key_of(obj), obj["metadata"]
         version = version_of(obj)
         known = self._objects.get(key)
-        if known is not None and known["metadata"].get("uid") == metadata.get("uid"):
-            if version_of(known) >= version:
-                return False
-        elif self._gone.get(metadata.get("uid", ""), -1) >= version:
+        # Versions of a kind are one sequence: a late event of a deleted object is older than its successor in name.
+        if known is not None and version_of(known) >= version:
+            return False
+        if self._gone.get(metadata.get("uid", ""), -1) >= version:
             return False
         self._unindex(known)
         self._objects[key] = slim(obj)
