@@ -11,7 +11,7 @@ from rollout.api.keys import (
     RUN_TYPE,
 )
 from rollout.domain import actions as act
-from rollout.errors import Conflict, NotFound
+from rollout.errors import ApiUnavailable, Conflict, NotFound
 from rollout.kube.cache import Cache
 from rollout.kube.client import KubeClient
 from rollout.kube.resources import (
@@ -176,7 +176,8 @@ class RolloutExecutor:
         }
         try:
             await self._client.create_subresource(PODS, namespace, action.name, "eviction", eviction)
-        except NotFound:
+        except (NotFound, ApiUnavailable):
+            # A disruption budget says "later" by 429. The restart asks again; the rest of the turn must not wait.
             return
 
 

@@ -9,6 +9,9 @@ from rollout.domain.clock import epoch
 from rollout.domain.decision import Decision
 from rollout.domain.world import World
 
+RETRY_SECONDS = 10.0
+"""After evictions: a disruption budget may have refused them, and nothing tells when it would not."""
+
 
 def evict(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
     """Evict the next pods that are older than `restartAt`; done when none is left."""
@@ -29,4 +32,5 @@ def evict(world: World, status: RolloutStatus, now: float) -> Decision[RolloutSt
     missing += max(wanted - len(world.pods), 0)
     room = max(max(allowed, 1) - missing, 0)
     standing = sorted((pod for pod in old if not pod.deleting), key=lambda pod: (pod.created_at, pod.name))
-    return Decision(status, tuple(EvictPod(pod.name, pod.uid) for pod in standing[:room]))
+    evictions = tuple(EvictPod(pod.name, pod.uid) for pod in standing[:room])
+    return Decision(status, evictions, wake_at=now + RETRY_SECONDS if evictions else None)
