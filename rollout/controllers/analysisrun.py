@@ -120,8 +120,16 @@ class AnalysisRunController:
         former = self._uids.get(key, uid)
         if former != uid:
             self._memories.pop(former, None)
+        if uid not in self._memories:
+            self._forget_gone()
         self._uids[key] = uid
         return self._memories.setdefault(uid, _Memory())
+
+    def _forget_gone(self) -> None:
+        """Runs that were deleted while another replica led asked for no turn here."""
+        gone = [key for key in self._uids if self._context.caches[ANALYSIS_RUNS].get(key) is None]
+        for key in gone:
+            self._memories.pop(self._uids.pop(key), None)
 
     def _start(self, key: Key, status: AnalysisRunStatus, due: MeasurementDue | LookDue) -> bool:
         """Start a measurement as a job; its result asks for the next turn. False where it has to be asked again."""

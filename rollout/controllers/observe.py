@@ -45,6 +45,7 @@ from rollout.traffic import httproute
 
 Json = dict[str, Any]
 Caches = dict[Resource, Cache]
+NAME_CHARACTERS_MAX = 220
 
 
 def observe(caches: Caches, key: Key) -> World | None:
@@ -67,9 +68,17 @@ def observe(caches: Caches, key: Key) -> World | None:
         pods=_pods(caches, owned, rollout),
         taken_names=_taken(caches, key[0], rollout),
         rivals=_rivals(caches, live),
-        problems=tuple(str(problem) for problem in validate_rollout(rollout.spec)),
+        problems=(*_name_problems(rollout), *(str(problem) for problem in validate_rollout(rollout.spec))),
     )
     return _with_run(caches, live, world)
+
+
+def _name_problems(rollout: Rollout) -> tuple[str, ...]:
+    length = len(rollout.metadata.name)
+    if length <= NAME_CHARACTERS_MAX:
+        return ()
+    remedy = f"use at most {NAME_CHARACTERS_MAX}, since ReplicaSets and AnalysisRuns add theirs to it"
+    return (f"metadata.name: has {length} characters; {remedy}",)
 
 
 def _unreadable(live: Json) -> Rollout:
@@ -254,11 +263,22 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
             arms=_arms(world, current),
             weight_increases=_increases(world.canary),
         )
+        if spec.comparison is not None:
+            _tell_apart(world, current)
     except InvalidSpec as problem:
         if not _needs_run(world):
             return world
         return replace(world, problems=(*world.problems, f"spec.strategy.canary.analysis.{problem}"))
     return replace(world, run_spec=msgspec.to_builtins(spec), run_arms=(current, status.stable_rs))
+
+
+def _tell_apart(world: World, current: str) -> None:
+    """Raise InvalidSpec where pods of both arms may have the same name: every sample would be one of both arms."""
+    name, stable = world.rollout.metadata.name, world.rollout.status.stable_rs
+    canary, other = (current, stable) if current != stable else ("a", "b")
+    if pods_pattern(f"{name}-{canary}") == pods_pattern(f"{name}-{other}"):
+        problem = f"cannot tell pods apart, since Kubernetes cuts names of pods, and metadata.name has {len(name)}"
+        raise InvalidSpec("templates", f"{problem} characters", "use a name of at most 46")
 
 
 def _needs_run(world: World) -> bool:

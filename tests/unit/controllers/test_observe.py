@@ -146,3 +146,39 @@ def test_numbers_that_people_have_spoilt_count_as_none() -> None:
     for text in ("²", "9" * 5000, "two", ""):
         obj = {"metadata": metadata("web-old", "old", annotations={REVISION: text}), "spec": {}}
         assert replica_set(msgspec.json.decode(msgspec.json.encode(obj))).revision == 0
+
+
+TEMPLATE = {
+    "metadata": {"name": "health", "namespace": "shop", "uid": "t", "resourceVersion": "1"},
+    "spec": {
+        "metrics": [
+            {
+                "name": "errors",
+                "interval": "30s",
+                "provider": {"prometheus": {"address": "http://127.0.0.1:9090"}},
+                "comparison": {
+                    "counts": {"events": 'e{pod=~"{{arms.pods}}"}', "total": 't{pod=~"{{arms.pods}}"}'},
+                },
+            }
+        ]
+    },
+}
+
+
+def problems_of(name: str, **status: Any) -> str:
+    rollout = {"metadata": metadata(name, "u1"), "spec": spec("v2", canary=ANALYSED), "status": status}
+    world = observe(caches((ROLLOUTS, rollout), (ANALYSIS_TEMPLATES, TEMPLATE)), ("shop", name))
+    assert world is not None
+    return "; ".join(world.problems)
+
+
+def test_a_name_so_long_that_pods_of_both_versions_look_alike_is_refused_for_a_comparison() -> None:
+    assert "use a name of at most 46" in problems_of("w" * 57)
+    assert problems_of("w" * 46) == ""
+    alike = {"stableRS": "6765469bcd", "currentPodHash": "676546zzzz"}
+    assert "use a name of at most 46" in problems_of("w" * 51, **alike)
+    assert problems_of("w" * 51, stableRS="6765469bcd", currentPodHash="576546zzzz") == ""
+
+
+def test_a_name_to_which_nothing_can_be_added_is_refused_with_the_field() -> None:
+    assert "metadata.name: has 253 characters" in problems_of("w" * 253)
