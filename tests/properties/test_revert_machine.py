@@ -16,6 +16,7 @@ EXAMPLES = 1000
 CAUSES: tuple[FailureCause, ...] = ("AnalysisFailed", "AnalysisFailed", "AnalysisFailed", "AbortedByUser")
 
 PUSHES = ("not yet", "well", "dies", "down", "refused")
+PEOPLE = ("a person reverts first", "a person fixes it first")
 
 
 class RevertMachine(RevertLife):
@@ -31,7 +32,9 @@ class RevertMachine(RevertLife):
         self.now += 2
         self.bring_home()
 
-    @rule(image=st.sampled_from(["web:2", "web:3"]), cause=st.sampled_from(CAUSES), how=st.sampled_from(PUSHES))
+    @rule(
+        image=st.sampled_from(["web:2", "web:3"]), cause=st.sampled_from(CAUSES), how=st.sampled_from(PUSHES + PEOPLE)
+    )
     def a_release_is_deployed_and_fails(self, image: str, cause: FailureCause, how: str) -> None:
         """As far as the push, or its answer."""
         self.a_release_is_deployed(image)
@@ -44,8 +47,13 @@ class RevertMachine(RevertLife):
             return
         self.turn()
         self.turn()
-        for name in [n for n, (action, _) in self.memory.jobs.items() if isinstance(action, StartRevert)]:
-            self.job_ends(name, how=how)
+        for name, (action, _) in list(self.memory.jobs.items()):
+            if not isinstance(action, StartRevert):
+                continue
+            if how in PEOPLE:
+                good, _ = self.git.declared[int(action.plan.good, 16) - 1]
+                self.git.commit(good if how == PEOPLE[0] else "web:4", config=True)
+            self.job_ends(name, how="well" if how in PEOPLE else how)
 
     @rule(published=st.booleans())
     def a_turn_is_taken(self, published: bool) -> None:

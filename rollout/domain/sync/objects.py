@@ -86,10 +86,6 @@ class Rendered:
         """The Rollouts among the objects."""
         return tuple(o for o in self.objects if o.is_rollout)
 
-    def find(self, object_id: ObjectId) -> RenderedObject | None:
-        """The object of an id."""
-        return next((o for o in self.objects if o.id == object_id), None)
-
 
 @dataclass(frozen=True, slots=True)
 class RenderFailure:

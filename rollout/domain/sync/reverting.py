@@ -68,11 +68,10 @@ def is_wanted(record: ApplicationRollout) -> bool:
     return any(e.template_digest == digest and not e.released_at for e in record.quarantine)
 
 
-def plan_of(world: ApplicationWorld, record: ApplicationRollout) -> RevertPlan | None:
+def _plan(
+    world: ApplicationWorld, record: ApplicationRollout, revert: RevertStatus, repository: RepositoryView
+) -> RevertPlan:
     """The plan that a record's persisted revert stands for."""
-    revert, repository = record.revert, world.repository
-    if revert is None or repository is None:
-        return None
     entry = next((e for e in record.quarantine if e.template_digest == revert.template_digest), None)
     view = world.rollout(record.namespace, record.name)
     failure = view.failure if view is not None else None
@@ -106,7 +105,7 @@ def _start(world: ApplicationWorld, record: ApplicationRollout, revert: RevertSt
     if repository.reverts_last_hour > repository.reverts_per_hour_max:
         waiting = _with(record, reason="RateLimited", message=_rate_words(repository))
         return RevertStep(waiting, wake_at=now + 60.0)
-    return RevertStep(record, start=plan_of(world, record))
+    return RevertStep(record, start=_plan(world, record, revert, repository))
 
 
 def may_push(world: ApplicationWorld, record: ApplicationRollout, repository: RepositoryView) -> bool:
