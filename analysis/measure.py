@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from analysis.arguments import fill_metric, fill_selector, run_values
@@ -30,6 +31,8 @@ from analysis.world import MetricMeasured
 
 # How far a fetch goes back beyond what is known: late samples, and the scrape before the run began.
 _OVERLAP_SECONDS_MIN = 60.0
+# A run of days is fetched again after a restart of the operator: one answer for all of it would be too large.
+FETCH_SECONDS_MAX = 3600.0
 MAX_PARALLEL_QUERIES = 4
 _VALUE_SHOWN = 1024
 _POD_NAME_MAX = 253
@@ -137,9 +140,12 @@ class RunMeasurer:
         overlap = max(_OVERLAP_SECONDS_MIN, 2 * self._rule(watched.metric.name).interval_seconds)
         known = watched.fetched_until
         start = self._started_at - overlap if known is None else known - overlap
-        fetched = await self._twice(lambda: self._provider.samples(watched.metric, watched.selector, start, now))
-        watched.store.add(fetched)
-        watched.fetched_until = now
+        while start < now:
+            end = min(start + FETCH_SECONDS_MAX, now)
+            watched.store.add(
+                await self._twice(partial(self._provider.samples, watched.metric, watched.selector, start, end))
+            )
+            watched.fetched_until = start = end
 
     async def _twice(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         async with self._queries:
