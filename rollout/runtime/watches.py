@@ -107,8 +107,10 @@ class Watches:
         def run() -> None:
             try:
                 asyncio.run(self._run_kopf(stop, tell))
-            except BaseException as error:  # noqa: BLE001  handed over to the loop that waits
+            except Exception as error:  # noqa: BLE001  handed over to the loop that waits
                 result.set_exception(error)
+            except BaseException as error:  # noqa: BLE001  a cancellation over there is none of the task that waits here
+                result.set_exception(RuntimeError(f"kopf ended by {type(error).__name__}"))
             else:
                 result.set_result(None)
 
