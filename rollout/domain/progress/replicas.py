@@ -96,7 +96,7 @@ def _canary_count(world: World, status: RolloutStatus, new: ReplicaSetView, now:
         held = pods_for(flowing, world.replicas) if new.replicas else 0
         return max(pods_for(target_weight_percent(world, status), world.replicas), min(held, new.replicas)), None
     delay = world.canary.abort_scale_down_delay_seconds
-    if delay == 0 or flowing > 0:
+    if delay == 0 or flowing > 0 or new.pod_hash in _selected(world):
         return new.replicas, None
     aborted_at = epoch(status.aborted_at) if status.aborted_at else now
     ends_at = aborted_at + (DEFAULT_DELAY_SECONDS if delay is None else delay)
@@ -112,10 +112,16 @@ def _retire(world: World, status: RolloutStatus, older: list[ReplicaSetView], no
     over = set() if limit is None else {rs.name for rs in by_age[limit:]}
     fresh = [rs for rs in older if rs.scale_down_at is None and rs.name not in over]
     marks = tuple(AnnotateReplicaSet(rs.name, {SCALE_DOWN_DEADLINE: until}) for rs in fresh)
-    # What a Service still selects may get traffic: it goes once the selector has moved, which asks for a turn.
-    selected = {service.pod_hash for service in world.services} if world.replicas else set()
     passed = [rs for rs in older if rs.name in over or (rs.scale_down_at is not None and now >= rs.scale_down_at)]
-    due = [rs for rs in passed if rs.pod_hash not in selected]
+    due = [rs for rs in passed if rs.pod_hash not in _selected(world)]
     waits = [rs.scale_down_at for rs in older if rs not in passed and rs.scale_down_at is not None]
     waits += [epoch(until) for _ in fresh]
     return _decision(world, status, [(rs, 0) for rs in due], marks, earliest(*waits))
+
+
+def _selected(world: World) -> set[str]:
+    """Versions that a Service still selects: they may get traffic, and go once its selector has moved.
+
+    That write asks for a turn. A Rollout that wants no pods keeps none for a Service.
+    """
+    return {service.pod_hash for service in world.services} if world.replicas else set()

@@ -44,6 +44,23 @@ def test_an_abort_moves_traffic_then_services_and_keeps_pods_for_a_while() -> No
     assert canary_pods(model) == 0
 
 
+def test_pods_of_an_aborted_canary_stay_until_their_service_selects_stable() -> None:
+    model = update(canary={"abortScaleDownDelaySeconds": 10})
+    stable = model.world().by_hash(model.rollout.status.stable_rs)
+    assert stable is not None
+    model.broken = {stable.pod_hash}
+    model.kubelet()
+    model.status(abort=True)
+    model.settle()
+    model.now += 60
+    model.settle()
+    assert (canary_pods(model), model.routes["web"].canary_weight_percent) == (2, 0)
+    model.broken = set()
+    model.settle()
+    assert canary_pods(model) == 0
+    assert model.services["canary"].pod_hash == stable.pod_hash
+
+
 def test_pods_of_an_aborted_canary_stay_where_the_delay_is_zero() -> None:
     model = update(canary={"abortScaleDownDelaySeconds": 0})
     model.status(abort=True)
