@@ -1,32 +1,27 @@
 """The slow work of Applications: render, apply, prune, revert. Results go to memory, and the key is queued again."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
-
-import msgspec
 
 from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository
 from rollout.controllers.application_world import asked_refresh, essences, job_name, source_key
 from rollout.controllers.context import Context
-from rollout.controllers.gitjobs import remote_of, render_job, renderer, revert_job
-from rollout.controllers.sharing import sharing
-from rollout.controllers.workshop import BUSY_SECONDS, GitWorkshop, Memory, read_secret
-from rollout.domain.sync.objects import ObjectId, Rendered
-from rollout.domain.sync.plan import RevertPlan, TryAgain
-from rollout.domain.sync.reverting import is_wanted
+from rollout.controllers.gitjobs import render_job
+from rollout.controllers.pushing import Pusher
+from rollout.controllers.workshop import BUSY_SECONDS, GitWorkshop, Memory, fault
+from rollout.domain.sync.objects import ObjectId, Rendered, RenderFailure
+from rollout.domain.sync.plan import RevertPlan
 from rollout.domain.sync.world import ApplyReport
-from rollout.errors import CoalmineError, InvalidSpec, LeadershipLost, NotFound
-from rollout.git.credentials import credentials_from_secret
+from rollout.errors import CoalmineError, LeadershipLost, NotFound
 from rollout.git.mirror import normalised_url
-from rollout.git.signing import signing_key_from_secret
-from rollout.git.taking_back import Surroundings, Writing
 from rollout.kube.apply import apply_render
 from rollout.kube.cache import Key
 from rollout.kube.inventory import Owner
 from rollout.kube.prune import prune_objects
-from rollout.kube.resources import APPLICATIONS, GIT_REPOSITORIES, ROLLOUTS, Resource
+from rollout.kube.resources import APPLICATIONS, ROLLOUTS, Resource
 
 Json = dict[str, Any]
 
@@ -34,6 +29,8 @@ REST_SECONDS = 15.0
 """How long a job rests that broke off without a result."""
 
 _AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+
+log = logging.getLogger("coalmine.jobs")
 
 
 class ApplicationJobs:
@@ -46,7 +43,8 @@ class ApplicationJobs:
     """
 
     def __init__(self, context: Context, workshop: GitWorkshop, fence: Callable[[], None]) -> None:
-        self._context, self._workshop, self._fence = context, workshop, fence
+        self._context, self._workshop = context, workshop
+        self._pusher = Pusher(context, workshop, fence)
 
     def start_render(
         self, key: Key, application: Application, repository: GitRepository | None, commit: str
@@ -83,7 +81,7 @@ class ApplicationJobs:
         if repository is None:
             return None
         return self._start(
-            key, application, plan.id, lambda memory: self._revert(key, application, memory, repository, plan)
+            key, application, plan.id, lambda memory: self._pusher.take_back(key, application, memory, repository, plan)
         )
 
     def _start(
@@ -113,7 +111,11 @@ class ApplicationJobs:
         source = application.spec.source
         namespace = application.spec.destination.namespace or application.metadata.namespace
         pool, cache = self._workshop.pool, self._workshop.renders
-        report = await render_job(pool, cache, url, commit, source, namespace, memory.scopes)
+        try:
+            report = await render_job(pool, cache, url, commit, source, namespace, memory.scopes)
+        except Exception as error:  # Of a tree that we did not think of, the condition tells, and not only the log.
+            log.exception("render of %s failed", commit)
+            report = RenderFailure(commit, fault(error), transient=True)
         if isinstance(report, Rendered):
             scopes = await self._scopes(report)
             if any(memory.scopes.get(kind) is not scope for kind, scope in scopes.items()):
@@ -188,60 +190,3 @@ class ApplicationJobs:
         fetched = self._workshop.fetched.get(repository)
         wanted = fetched.state.commit if fetched is not None else ""
         return same == (metadata.uid, metadata.generation) and wanted == commit
-
-    async def _revert(
-        self, key: Key, application: Application, memory: Memory, repository: GitRepository, plan: RevertPlan
-    ) -> None:
-        url = normalised_url(repository.spec.url)
-        others = sharing(self._context, self._workshop, key, url, plan.branch)
-        if others.unknown:
-            names = ", ".join(others.unknown[:5])
-            words = f"Application {names} was not rendered yet, so it may read the same files; mend or delete it"
-            memory.outcomes[plan.id] = TryAgain("SharedFilesUnknown", words)
-            return
-        try:
-            writing = await self._writing(key[0], repository)
-        except CoalmineError as error:
-            # A Secret that is created or mended later serves as well.
-            reason = "InvalidSecret" if isinstance(error, InvalidSpec) else type(error).__name__
-            memory.outcomes[plan.id] = TryAgain(reason, str(error))
-            return
-        namespace = application.spec.destination.namespace or application.metadata.namespace
-        mirror = self._workshop.pool.mirror(repository.spec.url)
-        call = renderer(mirror, self._workshop.renders, application.spec.source, namespace, memory.scopes)
-        around = Surroundings(
-            call, others.files, lambda: self._is_wanted(key, application, repository, plan), others.folders
-        )
-        memory.outcomes[plan.id] = await revert_job(self._workshop.pool, plan, writing, around)
-        self._workshop.hint((key[0], repository.metadata.name))
-
-    def _is_wanted(self, key: Key, application: Application, repository: GitRepository, plan: RevertPlan) -> bool:
-        """The last question before a push: do we lead, may we write, and does the published status still want it?"""
-        self._fence()
-        live = self._context.caches[APPLICATIONS].get(key)
-        host = self._context.caches[GIT_REPOSITORIES].get((key[0], repository.metadata.name))
-        if live is None or host is None:
-            return False
-        now, there = msgspec.convert(live, Application), msgspec.convert(host, GitRepository)
-        stopped = now.spec.suspend or now.spec.revert.mode == "None" or there.spec.suspend
-        moved = now.metadata.uid != application.metadata.uid or now.metadata.deletion_timestamp is not None
-        elsewhere = (there.spec.url, there.spec.ref.branch) != (repository.spec.url, plan.branch)
-        if stopped or moved or elsewhere or there.spec.write is None:
-            return False
-        mine = (r for r in now.status.rollouts if r.revert is not None and r.revert.id == plan.id)
-        return any(r.revert is not None and r.revert.phase == "Planned" and is_wanted(r) for r in mine)
-
-    async def _writing(self, namespace: str, repository: GitRepository) -> Writing:
-        """Credentials, author and key for a push; raises InvalidSpec where a Secret does not serve."""
-        write = repository.spec.write
-        if write is None:
-            raise InvalidSpec("spec.write", "is missing", "add it to the GitRepository")
-        field = "spec.write.secretRef"
-        data = await read_secret(self._context.client, namespace, write.secret_ref, field)
-        credentials = credentials_from_secret(data, field)
-        key = None
-        if write.signing is not None:
-            field = "spec.write.signing.secretRef"
-            data = await read_secret(self._context.client, namespace, write.signing.secret_ref, field)
-            key = signing_key_from_secret(data, field)
-        return Writing(remote_of(repository.spec, credentials), (write.author.name, write.author.email), key)

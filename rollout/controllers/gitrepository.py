@@ -10,10 +10,11 @@ from rollout.api.validate_git import validate_git_repository
 from rollout.controllers.context import Context, publish
 from rollout.controllers.gitjobs import RepositoryState, fetch_job
 from rollout.controllers.recent import push_refusal, reverts_last_hour
-from rollout.controllers.workshop import BUSY_SECONDS, Fetched, GitWorkshop, read_secret
+from rollout.controllers.workshop import BUSY_SECONDS, Fetched, GitWorkshop, fault, read_secret
 from rollout.domain.sync.repository import RepositoryWorld, decide_repository
 from rollout.errors import CoalmineError, InvalidSpec
 from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret, decode_secret
+from rollout.git.mirror import normalised_url
 from rollout.git.signing import signing_key_from_secret
 from rollout.git.webhook import webhook_path
 from rollout.kube.cache import Key
@@ -88,11 +89,10 @@ class GitRepositoryController:
             state = RepositoryState(state.commit, state.label, str(error), type(error).__name__, True, state.trailers)
         except Exception as error:  # Whatever it is, the host is asked again, and the condition says what happened.
             log.exception("fetch %s/%s failed", *key)
-            told = error.strerror if isinstance(error, OSError) else "please report it, with the log"
-            words = f"the operator could not fetch: {type(error).__name__}: {told}; trying again"
-            state = RepositoryState(state.commit, state.label, words, "InternalError", True, state.trailers)
+            state = RepositoryState(state.commit, state.label, fault(error), "InternalError", True, state.trailers)
         now = self._context.now()
-        fetched = Fetched(uid, state, now, generation, path, token, problem, _asked(repository))
+        url = normalised_url(spec.url)
+        fetched = Fetched(uid, url, state, now, generation, path, token, problem, _asked(repository))
         self._workshop.remember_fetch(key, fetched)
         self._context.enqueue(GIT_REPOSITORIES, key)
         if (state.commit, state.error) != (before.state.commit, before.state.error):

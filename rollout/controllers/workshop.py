@@ -37,6 +37,8 @@ class Fetched:
     """What the last fetch of a GitRepository told."""
 
     uid: str = ""
+    url: str = ""
+    """Normalised."""
     state: RepositoryState = field(default_factory=RepositoryState)
     at: float = 0.0
     generation: int = 0
@@ -114,9 +116,14 @@ class GitWorkshop:
         return known if known is not None and known.uid == uid else Fetched(uid)
 
     def forget_repository(self, key: Key) -> None:
-        """A GitRepository is gone."""
-        self.fetched.pop(key, None)
+        """A GitRepository is gone, and with the last one of its URL the mirror."""
+        gone = self.fetched.pop(key, Fetched())
         self.hints.discard(key)
+        self._drop_mirror(gone.url)
+
+    def _drop_mirror(self, url: str) -> None:
+        if url and all(other.url != url for other in self.fetched.values()):
+            self.background.start(f"drop {url}", lambda: self.pool.drop(url))
 
     async def webhook(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """Take one notification: an HTTP status out; an accepted one makes its repository be fetched at once."""
@@ -126,7 +133,8 @@ class GitWorkshop:
         delivery = verify(body, headers, known[1].webhook_token, self._now())
         # Only a signed id tells a copy from a second push; other copies cost one question to the host a second.
         identity = headers.get("webhook-id", "")
-        if delivery is Delivery.ACCEPTED and (not identity or self._guard.is_new(identity, self._now())):
+        # One sender's ids are not another's.
+        if delivery is Delivery.ACCEPTED and (not identity or self._guard.is_new(f"{path} {identity}", self._now())):
             self.hint(known[0])
         return _HTTP_STATUS[delivery]
 
@@ -141,6 +149,14 @@ class GitWorkshop:
         if not fetched.webhook_path and fetched.state.error:
             fetched = replace(fetched, webhook_path=old.webhook_path, webhook_token=old.webhook_token)
         self.fetched[key] = fetched
+        if old.url != fetched.url:
+            self._drop_mirror(old.url)
+
+
+def fault(error: Exception) -> str:
+    """What users are told of an error that nobody foresaw; its words may hold anything, so only the log has them."""
+    told = error.strerror if isinstance(error, OSError) else "please report it, with the operator's log"
+    return f"the operator failed: {type(error).__name__}: {told}; trying again"
 
 
 async def read_secret(api: KubeClient, namespace: str, ref: NameRef, field_path: str) -> dict[str, str]:

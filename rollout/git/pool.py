@@ -1,9 +1,11 @@
 """Blocking git calls off the event loop: a bounded pool of threads, one writer a repository."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -46,6 +48,11 @@ class GitPool:
     def mirror(self, url: str) -> Mirror:
         """The mirror of a repository."""
         return Mirror.of(self.root, url)
+
+    async def drop(self, url: str) -> None:
+        """Remove the mirror of a repository that nobody asks for any more."""
+        async with self.lock(url):
+            await self.run(partial(shutil.rmtree, self.mirror(url).directory, ignore_errors=True))
 
     def lock(self, url: str) -> asyncio.Lock:
         """The lock of a repository: whoever fetches, builds or pushes holds it; readers of commits need not."""

@@ -19,9 +19,9 @@ from rollout.domain.sync.plan import (
     TryAgain,
 )
 from rollout.domain.sync.sameness import other_differences
-from rollout.errors import CoalmineError, RenderError, Transient
+from rollout.errors import CoalmineError, GitError, RenderError, Transient
 from rollout.git import revert
-from rollout.git.errors import Unauthorized
+from rollout.git.errors import TooLarge
 from rollout.git.mirror import Mirror, Remote
 from rollout.git.refs import short
 from rollout.git.signing import SigningKey
@@ -29,6 +29,7 @@ from rollout.git.writer import Published, Raced, Rejected, Signature, publish, w
 
 RACES_MAX = 10
 NARROWED_MAX = 30
+PATHS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,12 @@ def take_back(mirror: Mirror, plan: RevertPlan, writing: Writing, around: Surrou
         return stop.outcome
     except Transient as error:
         return TryAgain(type(error).__name__, str(error))
-    except Unauthorized as error:
-        # A new password in the Secret mends it, and nobody should have to tell us.
-        return TryAgain("Unauthorized", str(error))
+    except TooLarge as error:
+        return Blocked("TooLarge", str(error))
+    except GitError as error:
+        # A new password, a host that no longer answers with a page for people, room on a disk: all of it comes back
+        # by itself, and nobody should have to tell us. What must not be pushed was told by a decision above.
+        return TryAgain(type(error).__name__, str(error))
     except CoalmineError as error:
         return Blocked(type(error).__name__, str(error))
     return TryAgain("Raced", f"others pushed to {plan.branch} {RACES_MAX} times in between")
@@ -195,7 +199,8 @@ def _accept(plan: RevertPlan, before: Rendered, after: Rendered) -> None:
 
 def _commit(mirror: Mirror, plan: RevertPlan, writing: Writing, head: str, merged: revert.Merged) -> str:
     """The commit, in the mirror only; the same plan on the same head gives the same one."""
-    commits = mirror.touching(plan.good, plan.bad, sorted(merged.changed))
+    # The paths are arguments of a program, which has room for some thousands.
+    commits = mirror.touching(plan.good, plan.bad, sorted(merged.changed)[:PATHS_MAX])
     signature = Signature(*writing.author, date=plan.planned_at)
     message = commit_message(plan, commits)
     return write_commit(mirror, merged.tree, head, message, signature, writing.key)

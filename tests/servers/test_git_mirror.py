@@ -1,18 +1,29 @@
 """A mirror and a real Git host in trouble: shared URLs, refs that follow each other, a killed fetch."""
 
 import asyncio
+import base64
+import os
+import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from rollout.api.gitrepository import GitRepositorySpec
 from rollout.controllers.gitjobs import RepositoryState, fetch_job
+from rollout.errors import GitError
 from rollout.git import mirror as mirror_module
 from rollout.git.credentials import ANONYMOUS, Credentials
+from rollout.git.mirror import Mirror, Remote
 from rollout.git.pool import GitPool
+from rollout.git.signing import signing_key_from_secret
+from rollout.git.upkeep import SECRETS_PREFIX
+from rollout.git.writer import Signature, publish, write_commit
 from rollout.sandbox.githost import Account, GitHost
 from tests.support.git_work import Work
 
@@ -115,3 +126,50 @@ def test_trailers_are_digests_of_a_bounded_number_whoever_wrote_them(tmp_path: P
         assert len(fact.rollout) < 400
 
     run(tmp_path, story)
+
+
+def test_secrets_are_in_no_argument_no_variable_no_log_and_no_file_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every git process, and ssh-keygen, writes down how it was started."""
+    record, programs = tmp_path / "record", tmp_path / "bin"
+    programs.mkdir()
+    for name in ("git", "ssh-keygen"):
+        real = shutil.which(name)
+        program = programs / name
+        program.write_text(f'#!/bin/sh\n{{ echo "# $0 $*"; env; }} >>{record}\nexec {real} "$@"\n')
+        program.chmod(0o755)
+    caplog.set_level("DEBUG")
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    key = signing_key_from_secret({"identity": base64.b64encode(pem).decode()}, "x")
+    tokens = Credentials(bearer_token="token-of-ours"), Credentials(bearer_token="token-of-nobody")
+    words: list[str] = []
+
+    def push(mirror: Mirror, url: str, head: str, credentials: Credentials) -> None:
+        signature = Signature("Coalmine", "c@example.com", "2026-11-22T10:21:30Z")
+        commit = write_commit(mirror, mirror.tree_of(head), head, "signed", signature, key)
+        try:
+            words.append(str(publish(mirror, Remote(url, credentials), "main", commit, head)))
+        except GitError as error:
+            words.append(str(error))
+
+    async def scene() -> None:
+        account = Account("bot", "secret-of-ours", token="token-of-ours", write=True)
+        async with GitHost(tmp_path / "srv", [account]) as host, GitPool(tmp_path / "mirrors") as pool:
+            bench = Bench(tmp_path, host, pool)
+            head = bench.work.commit("one", {"a": "1"})
+            monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+            for credentials in (Credentials("bot", "secret-of-ours"), Credentials("bot", "secret-of-nobody"), *tokens):
+                words.append(str(await bench.fetch(credentials, branch="main")))
+                await pool.run(partial(push, pool.mirror(bench.url), bench.url, head, credentials))
+
+    asyncio.run(scene())
+    started = record.read_text()
+    for name in (" fetch ", " push ", " ls-remote ", " commit-tree -S ", "ssh-keygen -Y sign"):
+        assert name in started
+    shown = started + "".join(words) + caplog.text
+    basic = base64.b64encode(b"bot:secret-of-ours").decode()
+    for secret in ("secret-of", "token-of", basic, "PRIVATE KEY"):
+        assert secret not in shown
+    assert sum("Unauthorized" in text or "refused our credentials" in text for text in words) == 4
+    assert list((tmp_path / "mirrors").glob(f"{SECRETS_PREFIX}*")) == []

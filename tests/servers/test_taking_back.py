@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -33,6 +34,7 @@ from rollout.git.signing import SigningKey, is_signed_by, signing_key_from_secre
 from rollout.git.taking_back import Surroundings, Writing
 from rollout.sandbox.githost import Account, GitHost
 from tests.support.git_work import Work, bare_head, bare_log, bare_show
+from tests.support.proxy import Proxy
 
 BOT = Account("bot", "secret", write=True)
 SOURCE = msgspec.convert({"repositoryRef": {"name": "shop"}, "path": "apps/web"}, ApplicationSource)
@@ -335,6 +337,33 @@ def test_wrong_credentials_are_tried_again_and_stay_secret(tmp_path: Path) -> No
         assert isinstance(outcome, TryAgain)
         assert outcome.reason == "Unauthorized"
         assert "hunter2" not in outcome.message
+
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize("service", ["git-upload-pack", "git-receive-pack"])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"<html>back soon</html>"), (200, b"\x00\xff" * 100), (404, b"no"), (500, b"oops"), (429, b"later")],
+)
+def test_a_host_that_answers_with_garbage_for_a_while_blocks_nothing(
+    tmp_path: Path, service: str, status: int, body: bytes
+) -> None:
+    async def story(bench: Bench) -> None:
+        good = await asyncio.to_thread(bench.commit, "good", {WEB: manifest("web:1")})
+        bad = await asyncio.to_thread(bench.commit, "bad", {WEB: manifest("web:2")})
+        async with Proxy(bench.host.url) as proxy:
+            bench.url = f"{proxy.url}/shop.git"
+            async with GitPool(bench.folder / "leader") as pool:
+                state = await fetch_job(pool, bench.spec, Credentials("bot", "secret"), RepositoryState())
+            assert state.commit == bad, "it is the revert that meets the garbage"
+            proxy.answer(status, body, only=lambda request: request.query.get("service") == service)
+            outcome = await bench.take_back(good, bad)
+            assert isinstance(outcome, TryAgain)
+            assert outcome.message
+            assert bare_head(bench.bare) == bad
+            proxy.forward()
+            assert isinstance(await bench.take_back(good, bad), Pushed)
 
     run(tmp_path, story)
 
