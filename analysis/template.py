@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from analysis.background_spec import RolloutAnalysis, RolloutAnalysisBackground, RolloutArgument
 from analysis.comparison_spec import ComparisonSettings
 from analysis.errors import InvalidSpec
+from analysis.names import first_match
 from analysis.run_spec import AnalysisRunSpec, Arms, PinnedFailureModel, RunComparison
 from analysis.spec import AnalysisTemplateSpec, Argument, DryRun, MeasurementRetention, Metric, TemplateRef
 
@@ -192,6 +193,16 @@ def build_run(
         dry_run=_once((*flat.dry_run, *analysis.dry_run)),
         measurement_retention=_once((*flat.measurement_retention, *analysis.measurement_retention)),
         comparison=_comparison(settings, arms, weight_increases, failure_model_digest) if compared else None,
+    )
+
+
+def can_prove(run: AnalysisRunSpec) -> bool:
+    """Return whether a run can ever give the proof that the step `verify` waits for: of some tolerance that acts."""
+    return any(
+        metric.comparison is not None
+        and metric.comparison.tolerance is not None
+        and first_match(run.dry_run, metric.name) is None
+        for metric in run.metrics
     )
 
 

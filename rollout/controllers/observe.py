@@ -9,9 +9,9 @@ import msgspec
 from analysis.arguments import pods_pattern
 from analysis.durations import parse_time
 from analysis.errors import InvalidSpec
-from analysis.run_spec import AnalysisRunStatus, Arm, Arms
+from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms
 from analysis.spec import AnalysisTemplateSpec, TemplateRef
-from analysis.template import build_run, resolve_arguments
+from analysis.template import build_run, can_prove, resolve_arguments
 from analysis.verdict import AnalysisPhase
 from rollout.api.keys import (
     DESIRED_REPLICAS,
@@ -265,6 +265,7 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
         )
         if spec.comparison is not None:
             _tell_apart(world, current)
+        _demand_proof(world, spec)
     except InvalidSpec as problem:
         if not _needs_run(world):
             return world
@@ -279,6 +280,13 @@ def _tell_apart(world: World, current: str) -> None:
     if pods_pattern(f"{name}-{canary}") == pods_pattern(f"{name}-{other}"):
         problem = f"cannot tell pods apart, since Kubernetes cuts names of pods, and metadata.name has {len(name)}"
         raise InvalidSpec("templates", f"{problem} characters", "use a name of at most 46")
+
+
+def _demand_proof(world: World, spec: AnalysisRunSpec) -> None:
+    """Raise InvalidSpec where the step `verify` would wait for a proof that never comes."""
+    if any(step.verify is not None for step in world.canary.steps) and not can_prove(spec):
+        problem = "no metric has a tolerance, so the step `verify` would wait for a proof that never comes"
+        raise InvalidSpec("templates", problem, "give a comparison a `tolerance` (no dry run), or remove the step")
 
 
 def _needs_run(world: World) -> bool:

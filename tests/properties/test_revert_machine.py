@@ -1,13 +1,13 @@
 """Whatever fails, whenever processes die: traffic before Git, the intent before the push, and one push a failure."""
 
 import msgspec
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule
 
 from rollout.domain.sync.actions import StartRevert
 from rollout.domain.sync.application import RELEASE
 from rollout.domain.sync.world import FailureCause
+from tests.properties.playing import play
 from tests.properties.revert_life import RevertLife
 from tests.properties.revert_reached import REACHED
 from tests.unit.sync.harness import digest_of
@@ -116,27 +116,13 @@ class RevertMachine(RevertLife):
         self.check_end()
 
 
-def play() -> None:
-    """All examples; the same ones for everybody."""
-    run_state_machine_as_test(
-        RevertMachine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            derandomize=True,
-            stateful_step_count=20,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-        ),
-    )
-
-
 def test_whenever_processes_die_a_failure_is_taken_back_once_and_after_its_traffic() -> None:
-    play()
+    play(RevertMachine, EXAMPLES)
     assert REACHED.examples >= EXAMPLES
 
 
 def test_the_examples_reach_every_action_and_every_end_of_a_revert() -> None:
     if not REACHED.examples:
-        play()
+        play(RevertMachine, EXAMPLES)
     assert REACHED.unreached == []
     assert REACHED.unknown == []

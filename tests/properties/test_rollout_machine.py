@@ -3,9 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule
 
 from analysis.verdict import AnalysisPhase
 from rollout.domain.clock import rfc3339
@@ -14,6 +13,7 @@ from rollout.domain.progress.runs import background
 from rollout.domain.progress.standing import skipping
 from rollout.domain.rollout import decide
 from tests.model import Model, spec
+from tests.properties.playing import play
 from tests.properties.rollout_life import TURNS_MAX, RolloutLife
 from tests.properties.rollout_reached import REACHED
 from tests.properties.rollout_specs import ANALYSES, METADATA, STEPS, VERDICTS, canaries, images, limits
@@ -279,27 +279,13 @@ class RolloutMachine(RolloutLife):
         (self.rests if at == "rest" else self.it_could_be_deleted)()
 
 
-def play() -> None:
-    """All examples; the same ones for everybody."""
-    run_state_machine_as_test(
-        RolloutMachine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            derandomize=True,
-            stateful_step_count=20,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-        ),
-    )
-
-
 def test_whatever_happens_a_rollout_stays_safe_and_gets_somewhere() -> None:
-    play()
+    play(RolloutMachine, EXAMPLES)
     assert REACHED.examples >= EXAMPLES
 
 
 def test_the_examples_reach_every_phase_action_and_reason() -> None:
     if not REACHED.examples:
-        play()
+        play(RolloutMachine, EXAMPLES)
     assert REACHED.unreached == []
     assert REACHED.unknown == []

@@ -85,6 +85,22 @@ def test_a_template_that_is_deleted_after_the_verdict_does_not_hold_an_abort_up(
     assert world_of(*update(abort=True, abortedAt=LONG_AGO)).problems == ()
 
 
+def verifying(dry_run: list[Json], **comparison: Any) -> tuple[str, ...]:
+    """What is wrong with a new Rollout that has the step `verify`, and a template with one comparison."""
+    rollout = {"metadata": metadata("web", "u1"), "spec": spec("v1", canary=ANALYSED, steps=[{"verify": {}}])}
+    errors = {"counts": {"events": 'e{pod=~"{{arms.pods}}"}', "total": 't{pod=~"{{arms.pods}}"}'}, **comparison}
+    provider = {"prometheus": {"address": "http://prometheus"}}
+    metrics = [{"name": "errors", "interval": "30s", "provider": provider, "comparison": errors}]
+    template = {"metadata": metadata("health", "t1"), "spec": {"metrics": metrics, "dryRun": dry_run}}
+    return world_of((ROLLOUTS, rollout), (ANALYSIS_TEMPLATES, template)).problems
+
+
+def test_a_step_that_waits_for_a_proof_needs_a_metric_that_can_give_it() -> None:
+    assert verifying([], tolerance="50%") == ()
+    assert "no metric has a tolerance" in verifying([])[0]
+    assert "no metric has a tolerance" in verifying([{"metricName": "errors"}], tolerance="50%")[0]
+
+
 def test_a_manifest_that_cannot_be_read_costs_nothing_of_the_status() -> None:
     objects = update()
     objects[0][1]["spec"]["replicas"] = "many"
