@@ -29,7 +29,8 @@ from rollout.sandbox.demo.manifests import NAMESPACE, PATH, REPOSITORY
 from rollout.sandbox.demo.observer import Counts, Observer, Sample, read_since
 from rollout.sandbox.demo.person import Person
 from rollout.sandbox.git_cgi import GitBackend
-from rollout.sandbox.node.images import Behaviour, add_image
+from rollout.sandbox.node.behaviour import Behaviour
+from rollout.sandbox.node.images import add_image
 from rollout.sandbox.parts import Part
 
 Json = dict[str, Any]

@@ -7,31 +7,12 @@ reference is ErrImagePull.
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from rollout.sandbox.node.behaviour import Behaviour
+
 _REFERENCE = re.compile(r"^(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w][\w.-]{0,127}))?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """What a version of the demo service does.
-
-    Attributes:
-        version: told in each answer, and in the metrics.
-        error_rate: share of the requests that are answered with 500.
-        latency_seconds: median time of an answer.
-        leak_bytes_per_request: memory that is never given back.
-        crash_after_seconds: the process ends with 1 after this time; 0: never.
-        ready_after_seconds: how long the service takes to become ready; negative: for ever.
-    """
-
-    version: str
-    error_rate: float = 0.0
-    latency_seconds: float = 0.002
-    leak_bytes_per_request: int = 0
-    crash_after_seconds: float = 0.0
-    ready_after_seconds: float = 0.0
 
 
 DEMO_IMAGES = {
