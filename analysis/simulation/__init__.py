@@ -1,0 +1,1 @@
+"""Seeded rollouts as their pods would show them, to measure judges on. No part of the operator uses it."""
