@@ -1,0 +1,227 @@
+"""The engine on Debian's Prometheus: what a range vector really holds, and requests that nobody counts twice."""
+
+import asyncio
+import itertools
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import pytest
+
+from analysis.errors import MeasurementError
+from analysis.judgement import WeightChange
+from analysis.measure import Look, RunMeasurer
+from analysis.provider_spec import MetricProvider, PrometheusMetric
+from analysis.providers.prometheus import PrometheusProvider
+from analysis.series.raw import RawSeries, SeriesStore
+from analysis.spec import Metric
+from rollout.sandbox.node.behaviour import Behaviour
+from tests.support import live_pods
+from tests.support.exposed import exposed
+from tests.support.live_pods import LivePod
+from tests.support.live_release import LiveRelease
+from tests.support.real_prometheus import RealPrometheus, Target
+
+T = TypeVar("T")
+BOUND_SECONDS = 120.0
+RATE = 30.0
+ERRORS = """\
+args: [{name: prometheus}]
+metrics:
+- name: errors
+  interval: 1s
+  provider: {prometheus: {address: "{{args.prometheus}}"}}
+  comparison:
+    counts:
+      events: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}", code="500"}
+      total: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
+"""
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def prometheus(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrometheus]:
+    real = RealPrometheus(tmp_path_factory.mktemp("prometheus"))
+    runner.run(real.__aenter__())
+    yield real
+    runner.run(real.__aexit__(None, None, None))
+
+
+@asynccontextmanager
+async def asking(prometheus: RealPrometheus, query: str = "up") -> AsyncIterator[tuple[PrometheusProvider, Metric]]:
+    """Our provider, and a metric at that Prometheus."""
+    address = PrometheusMetric(address=prometheus.url, query=query)
+    async with aiohttp.ClientSession() as session:
+        yield PrometheusProvider(session), Metric(name="m", provider=MetricProvider(prometheus=address))
+
+
+async def samples(prometheus: RealPrometheus, selector: str) -> tuple[RawSeries, ...]:
+    """What our provider gets of the last minutes."""
+    async with asking(prometheus) as (provider, metric):
+        return await provider.samples(metric, selector, time.time() - 600, time.time())
+
+
+async def until(what: str, holds: Callable[[], Awaitable[T]]) -> T:
+    """Wait until something is true."""
+    seen: Any = None
+    try:
+        async with asyncio.timeout(BOUND_SECONDS):
+            while not (seen := await holds()):
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise AssertionError(f"never: {what}") from None
+    return seen
+
+
+def test_each_scrape_is_one_sample_with_the_labels_of_its_target(
+    runner: asyncio.Runner, prometheus: RealPrometheus
+) -> None:
+    scrapes = itertools.count(1)
+
+    async def story() -> RawSeries:
+        async with exposed(lambda: f'steps_total{{pod="liar"}} {next(scrapes)}\n') as address:
+            prometheus.watch([Target(address, {"pod": "web-1"})])
+            await prometheus.until("steps_total >= 4")
+            (series,) = await samples(prometheus, "steps_total")
+            return series
+
+    series = runner.run(story())
+    assert series.values.tolist() == list(range(1, len(series.values) + 1))
+    assert all(before < after for before, after in itertools.pairwise(series.times))
+    assert (series.label("pod"), series.label("exported_pod")) == ("web-1", "liar")
+
+
+def test_what_is_no_number_arrives_as_such_and_is_kept_by_nobody(
+    runner: asyncio.Runner, prometheus: RealPrometheus
+) -> None:
+    scrapes = itertools.count()
+    told = ["NaN", "+Inf", "-Inf", "7"]
+
+    async def story() -> tuple[RawSeries, Any]:
+        async with exposed(lambda: f"odd {told[next(scrapes) % len(told)]}\n") as address:
+            prometheus.watch([Target(address)])
+            await prometheus.until("count_over_time(odd[5m]) >= 8")
+            (series,) = await samples(prometheus, "odd")
+            async with asking(prometheus, "odd / 0 * 0") as (provider, metric):
+                return series, await provider.measure(metric, time.time())
+
+    series, value = runner.run(story())
+    assert {str(one) for one in series.values} == {"nan", "inf", "-inf", "7.0"}
+    assert math.isnan(value[0])
+    store = SeriesStore()
+    store.add([series])
+    assert set(store.series()[0].values) == {7.0}
+
+
+def test_a_target_that_goes_leaves_its_samples_and_no_marker_among_them(
+    runner: asyncio.Runner, prometheus: RealPrometheus
+) -> None:
+    async def story() -> RawSeries:
+        async with exposed(lambda: "gone 1\n") as address:
+            prometheus.watch([Target(address)])
+            await prometheus.until("count_over_time(gone[5m]) >= 2")
+            prometheus.watch([])
+            # Prometheus writes a stale marker, a NaN of its own, some scrapes later.
+            await prometheus.until("absent(gone)")
+            (series,) = await samples(prometheus, "gone")
+            return series
+
+    assert set(runner.run(story()).values) == {1.0}
+
+
+def test_a_query_that_prometheus_refuses_is_an_error_in_its_words(
+    runner: asyncio.Runner, prometheus: RealPrometheus
+) -> None:
+    async def story() -> None:
+        async with asking(prometheus, "sum(") as (provider, metric):
+            await provider.measure(metric, time.time())
+
+    with pytest.raises(MeasurementError, match=r"answered 400: .*parse error"):
+        runner.run(story())
+
+
+class Count:
+    """What a release's pods served, as they say themselves, and as the engine counts it."""
+
+    def __init__(self, release: LiveRelease, prometheus: RealPrometheus, session: aiohttp.ClientSession) -> None:
+        self.release, self.prometheus, self.session = release, prometheus, session
+        spec, began = release.run_spec(ERRORS, prometheus.url), time.time()
+        self.weights = (WeightChange(began, 50),)
+        self.measurer = RunMeasurer(spec, live_pods.NAMESPACE, began, PrometheusProvider(session))
+        self.served = {"canary": 0, "stable": 0}
+
+    def watch(self) -> None:
+        self.prometheus.watch([pod.target for pod in self.release.all_pods if pod.part.running])
+
+    async def serve(self, *pods: LivePod) -> None:
+        """Let users ask these pods until each has answered enough, and Prometheus knows of all.
+
+        Users are at a new pod before the first scrape sees it.
+        """
+        before = {pod.name: await served(pod, self.session) for pod in pods}
+        async with live_pods.users(pods, RATE):
+            for more in (RATE, 2 * RATE):
+                for pod in pods:
+                    await until(f"{pod.name} served", lambda pod=pod, more=more: self._more(pod, before, more))
+                self.watch()
+        for pod in pods:
+            requests = f'http_requests_total{{pod="{pod.name}"}}'
+            await self.prometheus.until(f"sum(changes({requests}[3s])) == 0")
+            total = await served(pod, self.session)
+            await self.prometheus.until(f"sum({requests}) == {total}")
+            self.served[pod.arm] += total - before[pod.name]
+
+    async def _more(self, pod: LivePod, before: Mapping[str, int], more: float) -> bool:
+        return await served(pod, self.session) >= before[pod.name] + more
+
+    async def counted(self) -> dict[str, float]:
+        """What the engine counts, at a look now."""
+        pods = [pod.seen() for pod in self.release.all_pods if pod.started_at]
+        (metric,) = (await self.measurer.look(Look(time.time(), self.weights, pods))).metrics
+        assert metric.problems == ()
+        return {"canary": metric.canary.total, "stable": metric.stable.total}
+
+    async def agrees(self) -> bool:
+        return await self.counted() == self.served
+
+
+async def served(pod: LivePod, session: aiohttp.ClientSession) -> int:
+    """Requests that a pod says it has served in this life."""
+    async with session.get(f"{pod.url}metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return sum(int(line.split()[-1]) for line in lines if line.startswith("http_requests_total{"))
+
+
+def test_every_request_is_counted_once_while_pods_crash_come_and_go_and_prometheus_is_killed(
+    runner: asyncio.Runner, prometheus: RealPrometheus, tmp_path: Path
+) -> None:
+    version = Behaviour("1", error_rate=0.1)
+    release = LiveRelease("coming", version, version, tmp_path, pods=2)
+    (crashing, coming), (staying, going) = release.arms["canary"], release.arms["stable"]
+
+    async def story() -> None:
+        await live_pods.start([crashing, staying, going])
+        async with aiohttp.ClientSession() as session:
+            count = Count(release, prometheus, session)
+            count.watch()
+            await prometheus.until_up(3, '{pod=~"coming-.*"}')
+            await count.serve(crashing, staying, going)
+            await crashing.crash()
+            await going.part.stop()
+            await prometheus.crash()
+            await coming.start()
+            await count.serve(crashing, staying, coming)
+            await until("the engine counts what the pods served", count.agrees)
+            assert await count.counted() == count.served
+        await live_pods.stop(release.all_pods)
+
+    runner.run(story())

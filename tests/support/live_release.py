@@ -1,0 +1,95 @@
+"""A release of real processes, and its AnalysisRun as the operator would take it through its life."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import yaml
+
+from analysis.background_spec import RolloutAnalysisBackground
+from analysis.comparison_spec import ComparisonSettings
+from analysis.evidence.noise import Noise
+from analysis.judgement import Judgement, WeightChange
+from analysis.measure import Look, RunMeasurer
+from analysis.providers.prometheus import PrometheusProvider
+from analysis.run import decide
+from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms
+from analysis.spec import AnalysisTemplateSpec, Argument, TemplateRef
+from analysis.template import build_run
+from analysis.validate import validate_template
+from analysis.world import LookDue, RunWorld
+from rollout.sandbox.node.behaviour import Behaviour
+from tests.support.live_pods import NAMESPACE, LivePod
+
+
+@dataclass
+class LiveRelease:
+    """Both arms of one release; each arm has `pods` pods, so that the canary's weight is 50 %.
+
+    Attributes:
+        name: one word, the first of its pods' names.
+        judgement: of the last look.
+        status: of the AnalysisRun.
+    """
+
+    name: str
+    stable: Behaviour
+    canary: Behaviour
+    folder: Path
+    pods: int = 3
+    judgement: Judgement | None = None
+    status: AnalysisRunStatus = field(default_factory=AnalysisRunStatus)
+    looks: int = 0
+
+    def __post_init__(self) -> None:
+        behaviours = {"canary": self.canary, "stable": self.stable}
+        self.arms = {
+            arm: [LivePod(f"{self.name}-{arm}-{i}", behaviour, self.folder) for i in range(self.pods)]
+            for arm, behaviour in behaviours.items()
+        }
+
+    @property
+    def all_pods(self) -> list[LivePod]:
+        """The pods of both arms."""
+        return [*self.arms["canary"], *self.arms["stable"]]
+
+    def run_spec(self, template: str, prometheus: str, warm_up: str = "0s") -> AnalysisRunSpec:
+        """What a Rollout's background analysis by this template measures."""
+        spec = msgspec.convert(yaml.safe_load(template), AnalysisTemplateSpec)
+        assert validate_template(spec) == ()
+        sides = {
+            arm: Arm(pod_template_hash=arm, pods=f"{self.name}-{arm}-[a-z0-9]+", service=f"{self.name}-{arm}")
+            for arm in self.arms
+        }
+        analysis = RolloutAnalysisBackground(
+            templates=(TemplateRef(template_name="health"),), comparison=ComparisonSettings(warm_up=warm_up)
+        )
+        arguments = (Argument(name="prometheus", value=prometheus),)
+        return build_run(analysis, lambda _: spec, args=arguments, arms=Arms(**sides))
+
+    async def follow(
+        self,
+        spec: AnalysisRunSpec,
+        session: aiohttp.ClientSession,
+        noises: Mapping[str, Noise],
+        enough: Callable[[], bool],
+    ) -> None:
+        """Take turns until the run has ended, or somebody has seen enough of it."""
+        began = time.time()
+        measurer = RunMeasurer(spec, NAMESPACE, began, PrometheusProvider(session), noises=noises)
+        weights = (WeightChange(began, 50),)
+        while True:
+            decision = decide(RunWorld(spec, self.status, judgement=self.judgement), time.time())
+            self.status = decision.status
+            if self.status.phase.completed or enough():
+                return
+            if LookDue() in decision.due:
+                pods = [pod.seen() for pod in self.all_pods]
+                self.judgement = await measurer.look(Look(time.time(), weights, pods))
+                self.looks += 1
+            elif decision.wake_at is not None:
+                await asyncio.sleep(max(decision.wake_at - time.time(), 0.01))
