@@ -1,5 +1,6 @@
 """What a judge answers: values without numpy, so that the life cycle of a run can read them."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,23 +33,56 @@ class ArmTotals:
 
 
 @dataclass(frozen=True)
-class MetricJudgement:
-    """What the data say of one metric.
+class PartJudgement:
+    """What the data say of one part of a metric, such as the requests slower than a bound.
 
     Attributes:
+        label: empty where the metric has one part only.
+        ratio: estimate of canary/stable; of Growth, of what an hour multiplies them by; None while unknown.
+        lower: lower end of its 95 % interval, valid at every look.
+        upper: upper end.
+        log_evidence: natural logarithm of the odds against no harm from this part alone.
+        budget_share: its share of the false-rollback budget; 0 in a dry run.
+        tolerance: the worsening that `verify` wants excluded, as a ratio (0.5 is 50 %); None where not asked.
+        proven: whether worse than the tolerance is excluded at the present weight.
+    """
+
+    label: str
+    ratio: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    log_evidence: float = 0.0
+    budget_share: float = 0.0
+    canary: ArmTotals = ArmTotals()
+    stable: ArmTotals = ArmTotals()
+    tolerance: float | None = None
+    proven: bool = False
+
+
+@dataclass(frozen=True)
+class MetricJudgement:
+    """What the data say of one metric; figures of several parts are those of the part with most evidence.
+
+    Attributes:
+        family: Counts, Histogram, Level, Growth or Usage.
+        unit: what is counted in `canary` and `stable`: requests, pod-seconds, or the load of a Usage.
         ratio: estimate of canary/stable; None while unknown.
         lower: lower end of its 95 % interval, valid at every look.
         upper: upper end.
         log_evidence: natural logarithm of the odds against no harm from this metric alone.
         budget_share: its share of the false-rollback budget; 0 in a dry run.
         tolerance: the worsening that `verify` wants excluded, as a ratio (0.5 is 50 %); None where not asked.
-        proven: whether worse than the tolerance is excluded at the present weight.
+        proven: whether worse than the tolerance is excluded at the present weight, in every part.
         guard: the hard guard or limit that fired, as a sentence; empty where none did.
         no_data_since: epoch seconds, while the state is NoData.
+        blocked: whether the comparison itself is unsound, such as by traffic that does not arrive; it proves nothing.
+        parts: what each part says; the leading one first.
     """
 
     name: str
     state: DataState
+    family: str = "Counts"
+    unit: str = "requests"
     ratio: float | None = None
     lower: float | None = None
     upper: float | None = None
@@ -63,6 +97,18 @@ class MetricJudgement:
     dry_run: bool = False
     no_data_since: float | None = None
     problems: tuple[str, ...] = ()
+    blocked: bool = False
+    parts: tuple[PartJudgement, ...] = ()
+
+    @property
+    def worst_part(self) -> str:
+        """Label of the part that carries most of the evidence; empty where there is one part only."""
+        parts = [part for part in self.parts if part.budget_share > 0] or list(self.parts)
+        return max(parts, key=_weighted).label if len(parts) > 1 else ""
+
+
+def _weighted(part: PartJudgement) -> float:
+    return part.log_evidence + math.log(max(part.budget_share, 1e-300))
 
 
 @dataclass(frozen=True)
@@ -73,7 +119,9 @@ class Judgement:
         at: epoch seconds of the look.
         verdict: FAIL once the evidence passed the limit or a guard fired; PASS while every tolerance is proven.
         log_evidence: natural logarithm of the odds against no harm; all metrics, looks and steps.
-        log_limit: the run fails from here on; the logarithm of one over the budget.
+        log_limit: the run fails from here on; the logarithm of one over the budget, or more by calibration.
+        log_combined: the part of the evidence that many small harms together have, as log odds.
+        combined_share: its share of the budget.
         weight_percent: the canary's weight that was looked at; None where no timeline is known.
         proven: whether every metric with a tolerance is proven at that weight, and there is one.
         explanation: one sentence that a person can act on.
@@ -85,6 +133,8 @@ class Judgement:
     log_evidence: float
     log_limit: float
     metrics: tuple[MetricJudgement, ...]
+    log_combined: float = 0.0
+    combined_share: float = 0.0
     certified: bool = False
     weight_percent: int | None = None
     proven: bool = False

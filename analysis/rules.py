@@ -1,38 +1,87 @@
-"""What a comparison of counts asks for, with defaults applied: values without numpy."""
+"""What a comparison asks for, with defaults applied: values without numpy."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.errors import InvalidSpec, NotSupportedYet
+from analysis.comparison_spec import Comparison, CountsComparison, GaugeComparison, HistogramComparison
+from analysis.durations import parse_duration
+from analysis.errors import InvalidSpec
 from analysis.limits import duration
 from analysis.percent import parse_percent
 from analysis.run_spec import RunComparison
 from analysis.spec import Metric
 
-DEFAULT_HARM = 0.10
+Direction = Literal["Increase", "Decrease", "Either"]
+
+DEFAULT_HARM = {"Counts": 0.10, "Histogram": 0.03, "Level": 0.05, "Growth": 0.04, "Usage": 0.05}
+"""Smallest worsening that is harm, as a ratio; of Growth an hour."""
+GROWTH_WARM_UP_SECONDS = 900.0
+"""Memory of a young process grows without a leak; without a FailureModel, slopes begin here."""
+MAX_TAILS = 3
 
 
 @dataclass(frozen=True)
 class CountsRule:
-    """One comparison of counts; ratios, not percentages: 0.1 is 10 %.
+    """Events out of a total; `limit` and `min_difference` are rates, 0.01 is 1 %.
 
     Attributes:
         limit: rate above which the canary alone is harm; None where none is set.
+        pod_seconds: the total is seconds of pod life.
+    """
+
+    min_difference: float = 0.0
+    limit: float | None = None
+    pod_seconds: bool = False
+
+
+@dataclass(frozen=True)
+class HistogramRule:
+    """A distribution of latencies.
+
+    Attributes:
+        tails_seconds: wished bounds of the tails; empty where they are chosen from history.
+        unit_seconds: what one unit of the buckets' bounds is in seconds.
+    """
+
+    tails_seconds: tuple[float, ...] = ()
+    unit_seconds: float = 1.0
+
+
+@dataclass(frozen=True)
+class GaugeRule:
+    """A level, its growth an hour, or a resource at equal load."""
+
+    type: Literal["Level", "Growth", "Usage"] = "Level"
+    scale: Literal["Log", "Logit"] = "Log"
+    load: bool = False
+
+
+@dataclass(frozen=True)
+class MetricRule:
+    """One comparison; ratios, not percentages: 0.1 is 10 %.
+
+    Attributes:
+        harm: smallest worsening that is harm; of Growth an hour.
         tolerance: worsening that `verify` wants excluded; None where not asked.
         pod_label: label with the pod's name; empty where series carry none.
+        initial_delay_seconds: what came earlier after the run's start does not count.
     """
 
     name: str
     interval_seconds: float
+    family: CountsRule | HistogramRule | GaugeRule
     harm: float
-    direction: Literal["Increase", "Decrease", "Either"]
-    min_difference: float
-    limit: float | None
-    tolerance: float | None
-    budget_weight: int
-    pod_label: str
-    pod_seconds: bool
-    dry_run: bool
+    direction: Direction = "Increase"
+    tolerance: float | None = None
+    budget_weight: int = 10
+    pod_label: str = "pod"
+    initial_delay_seconds: float = 0.0
+    dry_run: bool = False
+
+    @property
+    def is_growth(self) -> bool:
+        """Whether slopes are compared, which have a warm-up of their own."""
+        return isinstance(self.family, GaugeRule) and self.family.type == "Growth"
 
 
 @dataclass(frozen=True)
@@ -42,36 +91,47 @@ class RunRules:
     budget: float
     warm_up_seconds: float
     weight_increases: int
-    rules: tuple[CountsRule, ...]
+    rules: tuple[MetricRule, ...]
 
 
-def counts_rule(metric: Metric, field: str, *, dry_run: bool) -> CountsRule:
+def metric_rule(metric: Metric, field: str, *, dry_run: bool) -> MetricRule:
     """Return the rule of a metric whose arguments are filled in; raises InvalidSpec."""
     comparison = metric.comparison
-    if comparison is None or comparison.counts is None:
-        raise NotSupportedYet(f"{field}.comparison", "counts is")
+    if comparison is None:
+        raise InvalidSpec(f"{field}.comparison", "is missing", "this metric has conditions of its own")
     interval = duration(metric.interval, f"{field}.interval")
     if not interval:
         raise InvalidSpec(f"{field}.interval", "is missing", "write the length of a window, such as 30s")
-    counts = comparison.counts
     here = f"{field}.comparison"
+    family = _family(comparison, here)
     default_label = "pod" if comparison.arms.by == "Pod" else ""
-    return CountsRule(
+    default_harm = DEFAULT_HARM[family_name(family)]
+    return MetricRule(
         name=metric.name,
         interval_seconds=interval,
-        harm=DEFAULT_HARM if comparison.harm is None else ratio(comparison.harm, f"{here}.harm"),
+        family=family,
+        harm=default_harm if comparison.harm is None else ratio(comparison.harm, f"{here}.harm"),
         direction=comparison.direction,
-        min_difference=ratio(counts.min_difference or "0%", f"{here}.counts.minDifference"),
-        limit=None if counts.limit is None else ratio(counts.limit, f"{here}.counts.limit"),
         tolerance=None if comparison.tolerance is None else ratio(comparison.tolerance, f"{here}.tolerance"),
         budget_weight=comparison.budget_weight,
         pod_label=comparison.arms.pod_label or default_label,
-        pod_seconds=counts.exposure == "PodSeconds",
+        initial_delay_seconds=duration(metric.initial_delay, f"{field}.initialDelay") or 0.0,
         dry_run=dry_run,
     )
 
 
-def run_rules(comparison: RunComparison, rules: tuple[CountsRule, ...]) -> RunRules:
+def family_name(family: CountsRule | HistogramRule | GaugeRule) -> str:
+    """Return Counts, Histogram, Level, Growth or Usage."""
+    match family:
+        case CountsRule():
+            return "Counts"
+        case HistogramRule():
+            return "Histogram"
+        case GaugeRule(kind):
+            return kind
+
+
+def run_rules(comparison: RunComparison, rules: tuple[MetricRule, ...]) -> RunRules:
     """Return the settings of a run; raises InvalidSpec."""
     budget = ratio(comparison.false_rollback_budget, "spec.comparison.falseRollbackBudget")
     if not 0 < budget <= 0.5:
@@ -90,3 +150,45 @@ def ratio(text: str, field: str) -> float:
         return parse_percent(text)
     except ValueError as error:
         raise InvalidSpec(field, str(error)) from error
+
+
+def _family(comparison: Comparison, field: str) -> CountsRule | HistogramRule | GaugeRule:
+    if comparison.counts is not None:
+        return _counts(comparison.counts, f"{field}.counts")
+    if comparison.histogram is not None:
+        return _histogram(comparison.histogram, f"{field}.histogram")
+    if comparison.gauge is not None:
+        return _gauge(comparison.gauge)
+    raise InvalidSpec(field, "none of counts, histogram and gauge is given", "give one")
+
+
+def _counts(counts: CountsComparison, field: str) -> CountsRule:
+    return CountsRule(
+        min_difference=ratio(counts.min_difference or "0%", f"{field}.minDifference"),
+        limit=None if counts.limit is None else ratio(counts.limit, f"{field}.limit"),
+        pod_seconds=counts.exposure == "PodSeconds",
+    )
+
+
+def _histogram(histogram: HistogramComparison, field: str) -> HistogramRule:
+    return HistogramRule(
+        tails_seconds=tails_seconds(histogram.tails, f"{field}.tails"),
+        unit_seconds=1e-3 if histogram.unit == "Milliseconds" else 1.0,
+    )
+
+
+def tails_seconds(tails: tuple[str, ...], field: str) -> tuple[float, ...]:
+    """Return the bounds of tails in seconds, sorted; raises InvalidSpec."""
+    if len(tails) > MAX_TAILS:
+        raise InvalidSpec(field, f"{len(tails)} tails are given", f"at most {MAX_TAILS} share the budget well")
+    bounds = []
+    for index, text in enumerate(tails):
+        try:
+            bounds.append(parse_duration(text))
+        except ValueError as error:
+            raise InvalidSpec(f"{field}[{index}]", str(error), "write it like 250ms") from error
+    return tuple(sorted(set(bounds)))
+
+
+def _gauge(gauge: GaugeComparison) -> GaugeRule:
+    return GaugeRule(type=gauge.type, scale=gauge.scale, load=bool(gauge.load))

@@ -3,23 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.evidence.windows import CountWindows
+from analysis.evidence.metric_state import RawCounts
 
 CRASH_RESTARTS_MIN = 3
 CRASH_RATE_FACTOR = 10.0
 ALL_FAIL_TOTAL_MIN = 20
 ALL_FAIL_WINDOWS_MIN = 3
 ALL_FAIL_STABLE_MAX = 0.5
+MEMORY_KILLS_MIN = 2
 
 
 @dataclass(frozen=True)
 class PodSeen:
-    """A pod as the API server shows it; `started_at` in epoch seconds, None while it has not started."""
+    """A pod as the API server shows it.
+
+    Attributes:
+        started_at: epoch seconds; None while it has not started.
+        memory_kills: how often a container of it was seen to end by OOMKilled.
+    """
 
     name: str
     started_at: float | None
     restarts: int = 0
     ready: bool = True
+    memory_kills: int = 0
 
 
 def crash_loop(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float) -> str:
@@ -41,21 +48,29 @@ def _restart_rate(pods: Sequence[PodSeen], now: float) -> float:
     return sum(pod.restarts for pod in pods) / seconds if seconds > 0 else 0.0
 
 
-def all_fail(windows: CountWindows) -> str:
+def all_fail(counts: RawCounts) -> str:
     """Return a sentence where every request to the canary failed and stable's did not, else nothing.
 
     At least 20 requests in at least 3 windows. A canary that fails half of its requests shows this by chance
     once in a million.
     """
-    events, totals = windows.canary.events.sum(axis=0), windows.canary.totals.sum(axis=0)
-    whole = float(totals.sum())
-    if whole < ALL_FAIL_TOTAL_MIN or int((totals > 0).sum()) < ALL_FAIL_WINDOWS_MIN:
+    if counts.canary_total < ALL_FAIL_TOTAL_MIN or counts.canary_windows < ALL_FAIL_WINDOWS_MIN:
         return ""
-    stable_total = float(windows.stable.totals.sum())
-    stable_rate = float(windows.stable.events.sum()) / stable_total if stable_total > 0 else 1.0
-    if float(events.sum()) < whole or stable_rate >= ALL_FAIL_STABLE_MAX:
+    stable_rate = counts.stable_events / counts.stable_total if counts.stable_total > 0 else 1.0
+    if counts.canary_events < counts.canary_total or stable_rate >= ALL_FAIL_STABLE_MAX:
         return ""
-    return f"all {whole:.0f} canary requests failed, {stable_rate:.2%} of stable's"
+    return f"all {counts.canary_total:.0f} canary requests failed, {stable_rate:.2%} of stable's"
+
+
+def out_of_memory(canary: Sequence[PodSeen], stable: Sequence[PodSeen]) -> str:
+    """Return a sentence where containers of the canary were killed for memory over and over and stable's never.
+
+    At least 2 kills. A fact, not chance: a release that needs more than its limit is killed again.
+    """
+    kills = sum(pod.memory_kills for pod in canary)
+    if kills < MEMORY_KILLS_MIN or sum(pod.memory_kills for pod in stable) > 0:
+        return ""
+    return f"canary containers were killed {kills} times for using more memory than their limit, stable's never"
 
 
 def never_ready(canary: Sequence[PodSeen], now: float, deadline_seconds: float) -> str:

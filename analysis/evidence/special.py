@@ -1,4 +1,4 @@
-"""Logarithms of the gamma and beta functions on arrays, without SciPy."""
+"""Special functions on numbers and arrays, without SciPy."""
 
 import math
 
@@ -15,20 +15,22 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 def log_gamma(x: FloatArray) -> FloatArray:
     """Return ln Gamma(x) of positive numbers (Abramowitz and Stegun 6.1.41, with 6.1.15)."""
-    product = np.ones_like(x)
-    shifted = x
-    for step in range(_SHIFT):
-        # Only small arguments need the recurrence; a large one would overflow the product.
-        small = x < _SHIFT
-        product = np.where(small, product * (x + step), product)
-    shifted = np.where(x < _SHIFT, x + _SHIFT, x)
+    small = x < _SHIFT
+    shifted = np.where(small, x + _SHIFT, x)
     inverse = 1.0 / shifted
     square = inverse * inverse
-    series = np.zeros_like(x)
-    for coefficient in reversed(_COEFFICIENTS):
+    series = np.full_like(x, _COEFFICIENTS[-1])
+    for coefficient in _COEFFICIENTS[-2::-1]:
         series = series * square + coefficient
     stirling = (shifted - 0.5) * np.log(shifted) - shifted + _HALF_LOG_TWO_PI + series * inverse
-    return stirling - np.log(product)
+    if not small.any():
+        return np.asarray(stirling, dtype=np.float64)
+    # Only small arguments need the recurrence; a large one would overflow the product.
+    start = np.where(small, x, 1.0)
+    product = start.copy()
+    for step in range(1, _SHIFT):
+        product *= start + step
+    return np.asarray(stirling - np.where(small, np.log(product), 0.0), dtype=np.float64)
 
 
 def log_beta(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -44,3 +46,16 @@ def log_sum_exp(values: FloatArray) -> float:
     if not math.isfinite(largest):
         return largest
     return largest + math.log(float(np.exp(values - largest).sum()))
+
+
+def log_normal_density(x: float, variance: float) -> float:
+    """Return ln of the density of N(0, variance) at x."""
+    return -_HALF_LOG_TWO_PI - 0.5 * (math.log(variance) + x * x / variance)
+
+
+def log_normal_cdf(x: float) -> float:
+    """Return ln of the standard normal distribution function, exact in the far tail too."""
+    if x > -30:
+        return math.log(0.5 * math.erfc(-x / math.sqrt(2)))
+    # Mills' ratio (Abramowitz and Stegun 26.2.12); the error is below 1e-6 of the logarithm's last digit there.
+    return -0.5 * x * x - _HALF_LOG_TWO_PI - math.log(-x) + math.log1p(-1 / (x * x) + 3 / x**4)

@@ -74,9 +74,7 @@ class Table:
 
 def joined(before: Table, after: Table) -> Table:
     """Return two tables that follow each other as one; pods of either have empty windows in the other."""
-    return replace(
-        before, canary=_joined(before.canary, after.canary), stable=_joined(before.stable, after.stable)
-    )
+    return replace(before, canary=_joined(before.canary, after.canary), stable=_joined(before.stable, after.stable))
 
 
 def _joined(before: ArmTable, after: ArmTable) -> ArmTable:
@@ -101,4 +99,4 @@ def _spread(arm: ArmTable, pods: tuple[str, ...]) -> ArmTable:
 
 
 def _is_gauge(arm: ArmTable) -> bool:
-    return arm.amounts.shape[2] == 1
+    return bool(arm.amounts.shape[2] == 1)

@@ -1,0 +1,91 @@
+"""Blocks: some windows taken together, long enough that the noise of successive ones is independent."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from analysis.evidence.special import FloatArray
+from analysis.evidence.table import ArmTable, Table
+
+BLOCK_WINDOWS_MIN = 4
+BLOCK_SECONDS_MIN = 120.0
+
+Scale = Literal["Sum", "Log", "Logit"]
+_SECONDS_AN_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class ArmBlock:
+    """What the pods of one arm did in a block, a row a pod.
+
+    Attributes:
+        pods: names.
+        seconds: (pods,) seconds that the pod was watched.
+        amounts: (pods, columns). Of counters: sums. Of gauges: the mean of the logarithm (or the logit), and the
+            mean time of the samples in hours since the run's start.
+    """
+
+    pods: tuple[str, ...]
+    seconds: FloatArray
+    amounts: FloatArray
+
+
+@dataclass(frozen=True)
+class Block:
+    """Both arms over the windows from `first` on; `bounds` as in a Table."""
+
+    canary: ArmBlock
+    stable: ArmBlock
+    first: int
+    windows: int
+    interval_seconds: float
+    bounds: tuple[float, ...] = ()
+
+    def swapped(self) -> "Block":
+        """Return the same with the arms exchanged."""
+        return Block(self.stable, self.canary, self.first, self.windows, self.interval_seconds, self.bounds)
+
+
+def block_windows(interval_seconds: float) -> int:
+    """Return how many windows make a block."""
+    return max(BLOCK_WINDOWS_MIN, math.ceil(BLOCK_SECONDS_MIN / interval_seconds))
+
+
+def block_of(table: Table, scale: Scale) -> Block:
+    """Return a table's windows as one block; pods of which nothing is known are left out."""
+    return Block(
+        canary=_arm(table.canary, table, scale),
+        stable=_arm(table.stable, table, scale),
+        first=table.first,
+        windows=table.windows,
+        interval_seconds=table.interval_seconds,
+        bounds=table.bounds,
+    )
+
+
+def _arm(arm: ArmTable, table: Table, scale: Scale) -> ArmBlock:
+    if scale == "Sum":
+        seconds, amounts = arm.seconds.sum(axis=1), arm.amounts.sum(axis=1)
+    else:
+        seconds, amounts = _levels(arm, table, scale)
+    seen = seconds > 0
+    return ArmBlock(
+        tuple(pod for pod, is_seen in zip(arm.pods, seen.tolist(), strict=True) if is_seen),
+        np.asarray(seconds[seen], dtype=np.float64),
+        np.asarray(amounts[seen], dtype=np.float64),
+    )
+
+
+def _levels(arm: ArmTable, table: Table, scale: Scale) -> tuple[FloatArray, FloatArray]:
+    values = arm.amounts[:, :, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        levels = np.log(values) if scale == "Log" else np.log(values) - np.log1p(-values)
+    usable = np.isfinite(levels)
+    count = usable.sum(axis=1)
+    middle = (table.first + 0.5 + np.arange(values.shape[1])) * table.interval_seconds / _SECONDS_AN_HOUR
+    divisor = np.maximum(count, 1)
+    level = np.where(usable, levels, 0.0).sum(axis=1) / divisor
+    hours = np.where(usable, middle[None, :], 0.0).sum(axis=1) / divisor
+    return count * table.interval_seconds, np.stack([level, hours], axis=1)
