@@ -52,7 +52,7 @@ class Service:
     async def _work(self) -> tuple[str, str]:
         """One request of a user."""
         began, does = time.perf_counter(), self.behaviour
-        hurt = does.incident_from <= time.time() < does.incident_until
+        hurt = self._hurt()
         latency = does.latency_seconds * (INCIDENT_LATENCY if hurt else 1.0)
         burn(does.cpu_seconds_per_request)
         await asyncio.sleep(random.lognormvariate(0.0, LATENCY_SIGMA) * latency)
@@ -60,6 +60,10 @@ class Service:
         failed = random.random() < does.error_rate * (INCIDENT_ERRORS if hurt else 1.0)
         self.metrics.observe(time.perf_counter() - began, "500" if failed else "200")
         return ("500 Internal Server Error", "sorry\n") if failed else ("200 OK", f"hello from {does.version}\n")
+
+    def _hurt(self) -> bool:
+        """Whether something is down that all pods depend on."""
+        return bool(self.behaviour.incident_file) and Path(self.behaviour.incident_file).exists()
 
     def _leak(self, size: int) -> None:
         if size and self._leaked_bytes < LEAK_BYTES_MAX:

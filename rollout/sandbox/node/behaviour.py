@@ -19,8 +19,7 @@ class Behaviour:
         leak_bytes_per_second: the same, with or without requests.
         crash_after_seconds: the process ends with 1 after this time; 0: never.
         ready_after_seconds: how long the service takes to become ready; negative: for ever.
-        incident_from: epoch seconds from when on something is down that all versions depend on.
-        incident_until: epoch seconds of its end; not after `incident_from`: there is no incident.
+        incident_file: while this file exists, something is down that all versions depend on.
     """
 
     version: str
@@ -31,8 +30,7 @@ class Behaviour:
     leak_bytes_per_second: int = 0
     crash_after_seconds: float = 0.0
     ready_after_seconds: float = 0.0
-    incident_from: float = 0.0
-    incident_until: float = 0.0
+    incident_file: str = ""
 
 
 def read_behaviour(image: Path, environment: Mapping[str, str]) -> Behaviour:
@@ -43,10 +41,20 @@ def read_behaviour(image: Path, environment: Mapping[str, str]) -> Behaviour:
         TypeError: the file has a field that no image has, or lacks `version`.
     """
     told = json.loads(image.read_text())
-    numbers = {field.name: field.default for field in fields(Behaviour) if field.name != "version"}
+    defaults = {field.name: field.default for field in fields(Behaviour) if field.name != "version"}
     configured = {
-        name: int(environment[name.upper()]) if isinstance(default, int) else float(environment[name.upper()])
-        for name, default in numbers.items()
+        name: _value(environment[name.upper()], default)
+        for name, default in defaults.items()
         if name.upper() in environment
     }
     return Behaviour(**{**told, **configured})
+
+
+def _value(text: str, default: object) -> float | str:
+    match default:
+        case int():
+            return int(text)
+        case float():
+            return float(text)
+        case _:
+            return text
