@@ -1,23 +1,32 @@
-"""The record of a judgement: versioned canonical JSON that replays to the same judgement, bit for bit."""
+"""The record of a judgement: versioned canonical JSON that replays to the same judgement, bit for bit.
+
+It holds blocks, not samples: what every pod of both arms did in every two minutes. So it can also be drawn over time,
+and judged again by another template.
+"""
 
 import hashlib
-from dataclasses import replace
-from typing import Any, Literal
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 
 from analysis.errors import CoalmineError
+from analysis.evidence.block import ArmBlock, Block
+from analysis.evidence.metric_parts import MetricNoise
+from analysis.evidence.metric_state import Piece, RawCounts
 from analysis.evidence.noise import Noise
-from analysis.evidence.special import FloatArray
-from analysis.evidence.windows import ArmWindows, CountWindows
-from analysis.judge import RunData, judge
-from analysis.judgement import DataState, Judgement
-from analysis.rules import CountsRule, RunRules
-from analysis.series.prepare import MetricData
+from analysis.judge import Facts, Running, RunState, begin_run, conclude, replayed
+from analysis.judgement import DataState, Judgement, WeightChange
+from analysis.rules import CountsRule, Direction, GaugeRule, HistogramRule, MetricRule, RunRules
 
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 16 * 1024 * 1024
+MAX_BLOCKS = 20_000
+"""Of one metric: four weeks of blocks of two minutes."""
 
 
 class RecordError(CoalmineError):
@@ -25,57 +34,98 @@ class RecordError(CoalmineError):
 
 
 class _Arm(msgspec.Struct, frozen=True):
-    events: list[list[float]]
-    totals: list[list[float]]
-    seconds: list[list[float]]
+    pods: list[str]
+    seconds: list[float]
+    amounts: list[list[float]]
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    first: int
+    windows: int
+    interval_seconds: float
+    bounds: list[float]
+    canary: _Arm
+    stable: _Arm
+    raw: tuple[float, float, int, float, float]
+    weight_percent: int | None
+
+
+class _Noise(msgspec.Struct, frozen=True):
+    main: dict[str, Any]
+    tails: list[tuple[float, dict[str, Any]]]
 
 
 class _Metric(msgspec.Struct, frozen=True):
     name: str
-    interval: float
-    windows: int
-    canary: _Arm
-    stable: _Arm
-    raw_canary: _Arm
-    raw_stable: _Arm
+    noise: _Noise
+    blocks: list[msgspec.Raw]
+    running: msgspec.Raw
     state: str
     no_data_since: float | None
     problems: list[str]
-    omega2: float
-    tau2: float
-    noise_source: str
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    name: str
+    interval_seconds: Annotated[float, msgspec.Meta(gt=0)]
+    harm: Annotated[float, msgspec.Meta(ge=0)]
+    direction: Direction
+    tolerance: Annotated[float, msgspec.Meta(gt=0)] | None
+    budget_weight: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    pod_label: str
+    initial_delay_seconds: float
+    dry_run: bool
 
 
 class _Record(msgspec.Struct, frozen=True):
-    version: Literal[1]
+    version: Literal[2]
     budget: float
+    limit_raise: float
     warm_up_seconds: float
     weight_increases: int
     rules: list[dict[str, Any]]
     started_at: float
     at: float
-    starts: list[float]
-    proof_from: float
-    weight_percent: int | None
+    weights: list[tuple[float, int]] | None
     guard: str
     metrics: list[_Metric]
 
 
-def encode(data: RunData) -> bytes:
-    """Return the record of what a judgement was made of; raises RecordError where it is larger than 16 MiB."""
+@dataclass
+class RunRecorder:
+    """Keeps the finished blocks of a run, packed; a run of hours needs some tens of kilobytes."""
+
+    _blocks: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def add(self, finished: Mapping[str, tuple[Piece, ...]]) -> None:
+        """Keep blocks that were finished at a look."""
+        for name, found in finished.items():
+            kept = self._blocks.setdefault(name, [])
+            kept += [zlib.compress(_piece_bytes(piece)) for piece in found]
+
+    def encode(self, state: RunState, facts: Facts, running: Mapping[str, Running]) -> bytes:
+        """Return the record of what a judgement was made of; raises RecordError where it would be too large."""
+        return _encode(state, facts, running, {name: self._unpacked(name) for name in state.metrics})
+
+    def _unpacked(self, name: str) -> list[bytes]:
+        return [zlib.decompress(block) for block in self._blocks.get(name, [])]
+
+
+def _encode(
+    state: RunState, facts: Facts, running: Mapping[str, Running], finished: Mapping[str, list[bytes]]
+) -> bytes:
     record = _Record(
-        version=1,
-        budget=data.rules.budget,
-        warm_up_seconds=data.rules.warm_up_seconds,
-        weight_increases=data.rules.weight_increases,
-        rules=[msgspec.to_builtins(rule) for rule in data.rules.rules],
-        started_at=data.started_at,
-        at=data.at,
-        starts=[*data.starts],
-        proof_from=data.proof_from,
-        weight_percent=data.weight_percent,
-        guard=data.guard,
-        metrics=[_metric(rule, data.metrics[rule.name], data.noises[rule.name]) for rule in data.rules.rules],
+        version=2,
+        budget=state.rules.budget,
+        limit_raise=state.limit_raise,
+        warm_up_seconds=state.rules.warm_up_seconds,
+        weight_increases=state.rules.weight_increases,
+        rules=[_rule(rule) for rule in state.rules.rules],
+        started_at=state.started_at,
+        at=facts.at,
+        weights=None if facts.weights is None else [(change.at, change.percent) for change in facts.weights],
+        guard=facts.guard,
+        metrics=[_metric(state, name, running[name], finished[name]) for name in state.metrics],
     )
     encoded = msgspec.json.encode(record, order="sorted")
     if len(encoded) > MAX_BYTES:
@@ -83,79 +133,171 @@ def encode(data: RunData) -> bytes:
     return encoded
 
 
+def _metric(state: RunState, name: str, running: Running, blocks: list[bytes]) -> _Metric:
+    if len(blocks) > MAX_BLOCKS:
+        raise RecordError(f'metric "{name}" has {len(blocks)} blocks; a record keeps at most {MAX_BLOCKS}')
+    noise = state.metrics[name].noise
+    return _Metric(
+        name=name,
+        noise=_Noise(
+            msgspec.to_builtins(noise.main),
+            [(bound, msgspec.to_builtins(tail)) for bound, tail in sorted(noise.tails.items())],
+        ),
+        blocks=[msgspec.Raw(block) for block in blocks],
+        running=msgspec.Raw(b"null" if running.piece is None else _piece_bytes(running.piece)),
+        state=running.state.value,
+        no_data_since=running.no_data_since,
+        problems=[*running.problems],
+    )
+
+
 def digest(encoded: bytes) -> str:
     """Return the digest by which statuses name a record."""
     return f"sha256:{hashlib.sha256(encoded).hexdigest()}"
 
 
-def decode(encoded: bytes) -> RunData:
+@dataclass(frozen=True)
+class Record:
+    """What a judgement was made of.
+
+    Attributes:
+        begun: the run before its first block.
+        finished: blocks by metric, in order.
+        running: the running block of each metric at the look.
+    """
+
+    begun: RunState
+    facts: Facts
+    finished: Mapping[str, tuple[Piece, ...]]
+    running: Mapping[str, Running]
+
+    def judged(self) -> Judgement:
+        """Return the judgement of the look."""
+        return conclude(replayed(self.begun, self.facts, self.finished), self.facts, self.running)
+
+    def encoded(self) -> bytes:
+        """Return the record's bytes again: the same ones where nothing else was in them."""
+        blocks = {name: [_piece_bytes(piece) for piece in found] for name, found in self.finished.items()}
+        return _encode(self.begun, self.facts, self.running, blocks)
+
+
+def decode(encoded: bytes) -> Record:
     """Return what the judgement was made of; raises RecordError where the bytes are no record of this version."""
     if len(encoded) > MAX_BYTES:
         raise RecordError(f"a record has at most {MAX_BYTES} bytes")
     try:
-        record = msgspec.json.decode(encoded, type=_Record)
-        rules = tuple(msgspec.convert(rule, CountsRule) for rule in record.rules)
-        metrics = {m.name: _metric_data(m) for m in record.metrics}
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
-        raise RecordError(f"this is no record of version {VERSION}: {error}") from error
-    if {rule.name for rule in rules} != metrics.keys():
-        raise RecordError("the record's rules and metrics differ")
-    return RunData(
-        rules=RunRules(record.budget, record.warm_up_seconds, record.weight_increases, rules),
-        started_at=record.started_at,
-        at=record.at,
-        starts=tuple(record.starts),
-        proof_from=record.proof_from,
-        weight_percent=record.weight_percent,
-        guard=record.guard,
-        metrics=metrics,
-        noises={m.name: Noise(m.omega2, m.tau2, m.noise_source) for m in record.metrics},
-    )
+        return _decoded(msgspec.json.decode(encoded, type=_Record))
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError, OverflowError, RecursionError) as error:
+        raise RecordError(f"this is no record of version {VERSION}: {str(error)[:300]}") from error
 
 
 def replay(encoded: bytes) -> Judgement:
     """Judge a record again; raises RecordError where the bytes are no record of this version."""
-    return replace(judge(decode(encoded)), record_digest=digest(encoded))
+    return replace(decode(encoded).judged(), record_digest=digest(encoded))
 
 
-def _metric(rule: CountsRule, data: MetricData, noise: Noise) -> _Metric:
-    return _Metric(
-        name=rule.name,
-        interval=rule.interval_seconds,
-        windows=data.windows.canary.totals.shape[1],
-        canary=_arm(data.windows.canary),
-        stable=_arm(data.windows.stable),
-        raw_canary=_arm(data.raw.canary),
-        raw_stable=_arm(data.raw.stable),
-        state=data.state.value,
-        no_data_since=data.no_data_since,
-        problems=[*data.problems],
-        omega2=noise.omega2,
-        tau2=noise.tau2,
-        noise_source=noise.source,
+def _decoded(record: _Record) -> Record:
+    rules = tuple(_read_rule(rule) for rule in record.rules)
+    names = [metric.name for metric in record.metrics]
+    if [rule.name for rule in rules] != names or len(set(names)) != len(names):
+        raise RecordError("the record's rules and metrics differ")
+    _finite(record.budget, record.limit_raise, record.started_at, record.at)
+    if not 0 < record.budget <= 0.5:
+        raise RecordError("the record's budget lies outside of 0 to 50 %")
+    run = RunRules(record.budget, record.warm_up_seconds, record.weight_increases, rules)
+    noises = {metric.name: _noise(metric.noise) for metric in record.metrics}
+    weights = None if record.weights is None else tuple(WeightChange(at, percent) for at, percent in record.weights)
+    return Record(
+        begun=begin_run(run, record.started_at, noises, record.limit_raise),
+        facts=Facts(record.at, weights, record.guard),
+        finished={m.name: tuple(_piece(block) for block in m.blocks[:MAX_BLOCKS]) for m in record.metrics},
+        running={m.name: _running(m) for m in record.metrics},
     )
 
 
-def _arm(arm: ArmWindows) -> _Arm:
-    return _Arm(arm.events.tolist(), arm.totals.tolist(), arm.seconds.tolist())
+_FAMILIES: dict[str, type[CountsRule | HistogramRule | GaugeRule]] = {
+    "Counts": CountsRule,
+    "Histogram": HistogramRule,
+    "Gauge": GaugeRule,
+}
 
 
-def _metric_data(metric: _Metric) -> MetricData:
-    def counts(canary: _Arm, stable: _Arm) -> CountWindows:
-        return CountWindows(_arm_windows(canary, metric.windows), _arm_windows(stable, metric.windows), metric.interval)
+def _rule(rule: MetricRule) -> dict[str, Any]:
+    kind = next(name for name, known in _FAMILIES.items() if isinstance(rule.family, known))
+    return {**msgspec.to_builtins(rule), "family": {kind: msgspec.to_builtins(rule.family)}}
 
-    return MetricData(
-        windows=counts(metric.canary, metric.stable),
-        raw=counts(metric.raw_canary, metric.raw_stable),
-        state=DataState(metric.state),
-        no_data_since=metric.no_data_since,
-        problems=tuple(metric.problems),
+
+def _read_rule(kept: dict[str, Any]) -> MetricRule:
+    family = kept.pop("family", None)
+    if not isinstance(family, dict) or len(family) != 1:
+        raise RecordError("a rule of the record names no family")
+    kind, fields = next(iter(family.items()))
+    if kind not in _FAMILIES:
+        raise RecordError(f"a rule of the record has the family {str(kind)[:40]!r}")
+    plain = msgspec.convert(kept, _Rule, strict=True)
+    return MetricRule(family=msgspec.convert(fields, _FAMILIES[kind]), **msgspec.structs.asdict(plain))
+
+
+def _finite(*numbers: float) -> None:
+    if not all(math.isfinite(number) for number in numbers):
+        raise RecordError("a number of the record is not finite")
+
+
+def _noise(noise: _Noise) -> MetricNoise:
+    main = msgspec.convert(noise.main, Noise)
+    tails = {bound: msgspec.convert(tail, Noise) for bound, tail in noise.tails}
+    for one in (main, *tails.values()):
+        _finite(one.omega2, one.tau2, one.elasticity, one.elasticity_error, *(one.usage or ()))
+        if min(one.omega2, one.tau2) < 0:
+            raise RecordError("a variance of the record is negative")
+    return MetricNoise(main, tails)
+
+
+def _running(metric: _Metric) -> Running:
+    piece = None if bytes(metric.running) == b"null" else _piece(metric.running)
+    return Running(piece, DataState(metric.state), metric.no_data_since, tuple(metric.problems))
+
+
+def _piece_bytes(piece: Piece) -> bytes:
+    block, raw = piece.block, piece.raw
+    return msgspec.json.encode(
+        _Piece(
+            first=block.first,
+            windows=block.windows,
+            interval_seconds=block.interval_seconds,
+            bounds=[*block.bounds],
+            canary=_arm(block.canary),
+            stable=_arm(block.stable),
+            raw=(raw.canary_events, raw.canary_total, raw.canary_windows, raw.stable_events, raw.stable_total),
+            weight_percent=piece.weight_percent,
+        ),
+        order="sorted",
     )
 
 
-def _arm_windows(arm: _Arm, windows: int) -> ArmWindows:
-    return ArmWindows(*(_matrix(rows, windows) for rows in (arm.events, arm.totals, arm.seconds)))
+def _arm(arm: ArmBlock) -> _Arm:
+    return _Arm([*arm.pods], arm.seconds.tolist(), arm.amounts.tolist())
 
 
-def _matrix(rows: list[list[float]], windows: int) -> FloatArray:
-    return np.asarray(rows, dtype=np.float64).reshape(len(rows), windows)
+def _piece(encoded: msgspec.Raw) -> Piece:
+    kept = msgspec.json.decode(encoded, type=_Piece)
+    columns = {len(row) for arm in (kept.canary, kept.stable) for row in arm.amounts}
+    if len(columns) > 1:
+        raise RecordError("the rows of a block differ in length")
+    width = columns.pop() if columns else max(len(kept.bounds) + 1, 2)
+    block = Block(
+        canary=_arm_block(kept.canary, width),
+        stable=_arm_block(kept.stable, width),
+        first=kept.first,
+        windows=kept.windows,
+        interval_seconds=kept.interval_seconds,
+        bounds=tuple(kept.bounds),
+    )
+    return Piece(block, RawCounts(*kept.raw), kept.weight_percent)
+
+
+def _arm_block(arm: _Arm, width: int) -> ArmBlock:
+    if not len(arm.pods) == len(arm.seconds) == len(arm.amounts):
+        raise RecordError("an arm of a block has rows without a pod, or pods without a row")
+    amounts = np.asarray(arm.amounts, dtype=np.float64).reshape(len(arm.pods), width)
+    return ArmBlock(tuple(arm.pods), np.asarray(arm.seconds, dtype=np.float64), amounts)
