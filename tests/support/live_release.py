@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,16 +76,16 @@ class LiveRelease:
         spec: AnalysisRunSpec,
         session: aiohttp.ClientSession,
         noises: Mapping[str, Noise],
-        enough: Callable[[], bool],
+        looks_max: int,
     ) -> None:
-        """Take turns until the run has ended, or somebody has seen enough of it."""
+        """Take turns until the run has ended, or was looked at so often."""
         began = time.time()
         measurer = RunMeasurer(spec, NAMESPACE, began, PrometheusProvider(session), noises=noises)
         weights = (WeightChange(began, 50),)
         while True:
             decision = decide(RunWorld(spec, self.status, judgement=self.judgement), time.time())
             self.status = decision.status
-            if self.status.phase.completed or enough():
+            if self.status.phase.completed or self.looks >= looks_max:
                 return
             if LookDue() in decision.due:
                 pods = [pod.seen() for pod in self.all_pods]

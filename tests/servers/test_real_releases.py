@@ -1,0 +1,146 @@
+"""Releases of real processes on Debian's Prometheus: what is harmful fails by its name, and nothing else fails."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from analysis.evidence.noise import Noise
+from analysis.verdict import AnalysisPhase
+from rollout.sandbox.node.behaviour import Behaviour
+from tests.support import live_pods
+from tests.support.live_release import LiveRelease
+from tests.support.real_prometheus import RealPrometheus
+
+BOUND_SECONDS = 400.0
+LOOKS_OF_GOOD = 60
+INCIDENT_LOOKS = (15, 30)
+RATE_PER_POD = 7.0
+TEMPLATE = """\
+args: [{name: prometheus}]
+metrics:
+- name: errors
+  interval: 1s
+  provider: {prometheus: {address: "{{args.prometheus}}"}}
+  comparison:
+    counts:
+      events: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}", code="500"}
+      total: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
+- name: latency
+  interval: 1s
+  provider: {prometheus: {address: "{{args.prometheus}}"}}
+  comparison:
+    histogram:
+      buckets: http_request_duration_seconds_bucket{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
+- name: memory
+  interval: 1s
+  provider: {prometheus: {address: "{{args.prometheus}}"}}
+  comparison:
+    gauge:
+      type: Growth
+      query: process_resident_memory_bytes{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
+- name: cpu
+  interval: 1s
+  provider: {prometheus: {address: "{{args.prometheus}}"}}
+  comparison:
+    gauge:
+      type: Usage
+      query: process_cpu_seconds_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
+      load: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
+"""
+# Requests of the demo service fail and wait each by itself, in all pods alike: there is little to learn of it.
+NOISES = {
+    "errors": Noise(omega2=0.3, tau2=0.0025, source="sha256:demo"),
+}
+STABLE = Behaviour("1", error_rate=0.08, latency_seconds=0.04, cpu_seconds_per_request=0.0015)
+SAME = replace(STABLE, version="2")
+FAULTS = {
+    "errors": replace(SAME, error_rate=2 * STABLE.error_rate),
+    "latency": replace(SAME, latency_seconds=1.25 * STABLE.latency_seconds),
+    "memory": replace(SAME, leak_bytes_per_second=300_000),
+    # A request takes some processor time beside what is burned: a third more of this is 30 % more of all.
+    "cpu": replace(SAME, cpu_seconds_per_request=1.35 * STABLE.cpu_seconds_per_request),
+}
+GOOD = [f"good{number}" for number in range(1, 5)]
+INCIDENT = "incident"
+
+
+class Play:
+    """All releases at once, on one Prometheus: they mostly wait."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.incident = folder, folder / "down"
+        pairs = {name: (STABLE, canary) for name, canary in FAULTS.items()} | dict.fromkeys(GOOD, (STABLE, SAME))
+        hurt = [replace(version, incident_file=str(self.incident)) for version in (STABLE, SAME)]
+        pairs[INCIDENT] = (hurt[0], hurt[1])
+        self.releases = {name: LiveRelease(name, *pair, folder / name) for name, pair in pairs.items()}
+        self.pods = [pod for release in self.releases.values() for pod in release.all_pods]
+
+    async def run(self) -> None:
+        """Play until all faults are found, and the others were looked at often enough."""
+        try:
+            async with RealPrometheus(self.folder / "prometheus") as prometheus:
+                await live_pods.start(self.pods)
+                prometheus.watch([pod.target for pod in self.pods])
+                async with live_pods.users(self.pods, RATE_PER_POD), asyncio.timeout(BOUND_SECONDS):
+                    await prometheus.until_up(len(self.pods))
+                    await self._follow(prometheus.url)
+        finally:
+            await live_pods.stop(self.pods)
+
+    async def _follow(self, url: str) -> None:
+        async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hurt(self.releases[INCIDENT]))
+            for name, release in self.releases.items():
+                enough = LOOKS_OF_GOOD if name not in FAULTS else 10 * LOOKS_OF_GOOD
+                spec = release.run_spec(TEMPLATE, url)
+                tasks.create_task(release.follow(spec, session, NOISES, enough))
+
+    async def _hurt(self, release: LiveRelease) -> None:
+        """Let both arms of a release suffer for a while."""
+        first, last = INCIDENT_LOOKS
+        while release.looks < last and not release.status.phase.completed:
+            if release.looks >= first:
+                self.incident.touch()
+            await asyncio.sleep(0.1)
+        self.incident.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
+    played = Play(tmp_path_factory.mktemp("play"))
+    asyncio.run(played.run())
+    return played
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_harmful_release_fails_and_the_metric_is_named(play: Play, fault: str) -> None:
+    status = play.releases[fault].status
+    assert status.phase is AnalysisPhase.FAILED, status.message
+    assert status.message.startswith(f'Metric "{fault}" assessed Failed')
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_release_goes_on(play: Play, name: str) -> None:
+    release = play.releases[name]
+    assert release.status.phase is AnalysisPhase.RUNNING, release.status.message
+    assert release.judgement is not None
+    for metric in release.judgement.metrics:
+        assert min(metric.canary.total, metric.stable.total) > 0, f"{metric.name} has seen nothing"
+
+
+def test_an_incident_of_both_arms_is_nobodys_fault(play: Play) -> None:
+    release, quiet = play.releases[INCIDENT], play.releases[GOOD[0]]
+    assert release.status.phase is AnalysisPhase.RUNNING, release.status.message
+    for arm in ("canary", "stable"):
+        hurt, usual = (rate(one, arm) for one in (release, quiet))
+        assert hurt > 1.2 * usual, "the incident was there"
+
+
+def rate(release: LiveRelease, arm: str) -> float:
+    """Share of errors of an arm, over the whole run."""
+    assert release.judgement is not None
+    totals = getattr(release.judgement.metrics[0], arm)
+    return float(totals.events / totals.total)
