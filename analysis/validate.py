@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from analysis.comparison_spec import Comparison, CountsComparison
+from analysis.comparison_spec import Comparison, CountsComparison, GaugeComparison, HistogramComparison
 from analysis.condition import parse as parse_condition
 from analysis.durations import parse_duration
 from analysis.errors import InvalidSpec, NotSupportedYet
@@ -10,6 +10,7 @@ from analysis.limits import Limits, limits_of
 from analysis.patterns import MAX_NAME, compiled
 from analysis.percent import parse_percent
 from analysis.provider_spec import PrometheusMetric
+from analysis.rules import tails_seconds
 from analysis.spec import AnalysisTemplateSpec, Metric
 
 MEASURED_PROVIDERS = frozenset({"prometheus"})
@@ -185,12 +186,13 @@ def _comparison(metric: Metric, comparison: Comparison, field: str) -> Iterator[
     families = [name for name in ("counts", "histogram", "gauge") if getattr(comparison, name) is not None]
     if len(families) != 1:
         yield InvalidSpec(here, f"{len(families)} of counts, histogram and gauge are given", "give one")
-    for name in families:
-        if name != "counts":
-            yield NotSupportedYet(f"{here}.{name}", "counts is")
     yield from _percentages(comparison, here)
     if comparison.counts is not None:
         yield from _counts(comparison, comparison.counts, here)
+    if comparison.histogram is not None:
+        yield from _histogram(comparison, comparison.histogram, f"{here}.histogram")
+    if comparison.gauge is not None:
+        yield from _gauge(comparison, comparison.gauge, f"{here}.gauge")
 
 
 def _counts(comparison: Comparison, counts: CountsComparison, field: str) -> Iterator[InvalidSpec]:
@@ -202,6 +204,34 @@ def _counts(comparison: Comparison, counts: CountsComparison, field: str) -> Ite
         yield from _selector(comparison, selector, f"{field}.counts.{name}") if selector else ()
     if not counts.events:
         yield InvalidSpec(f"{field}.counts.events", "is empty", "write a vector selector")
+
+
+def _histogram(comparison: Comparison, histogram: HistogramComparison, field: str) -> Iterator[InvalidSpec]:
+    if not histogram.buckets:
+        yield InvalidSpec(f"{field}.buckets", "is empty", "write a selector of its _bucket series")
+        return
+    yield from _selector(comparison, histogram.buckets, f"{field}.buckets")
+    if any("{{" in tail for tail in histogram.tails):
+        return
+    try:
+        tails_seconds(histogram.tails, f"{field}.tails")
+    except InvalidSpec as error:
+        yield error
+
+
+def _gauge(comparison: Comparison, gauge: GaugeComparison, field: str) -> Iterator[InvalidSpec]:
+    for name, selector in (("query", gauge.query), ("load", gauge.load)):
+        yield from _selector(comparison, selector, f"{field}.{name}") if selector else ()
+    if not gauge.query:
+        yield InvalidSpec(f"{field}.query", "is empty", "write a vector selector")
+    if gauge.type == "Usage" and not gauge.load:
+        yield InvalidSpec(f"{field}.load", "is missing", "name the counter of load that explains the use")
+    if gauge.type != "Usage" and gauge.load:
+        yield InvalidSpec(f"{field}.load", f"explains nothing of type {gauge.type}", "remove it, or use type: Usage")
+    if gauge.type == "Usage" and gauge.scale != "Log":
+        yield InvalidSpec(f"{field}.scale", "a Usage is compared as a ratio", "remove it")
+    if gauge.type == "Growth" and comparison.arms.by == "Query" and not comparison.arms.pod_label:
+        yield InvalidSpec(f"{field}.type", "Growth needs pods", "use arms.by: Pod, or write arms.podLabel")
 
 
 def _selector(comparison: Comparison, selector: str, field: str) -> Iterator[InvalidSpec]:
