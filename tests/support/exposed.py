@@ -5,13 +5,17 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+TEXT = "text/plain; version=0.0.4"
+
 
 @asynccontextmanager
-async def exposed(text: Callable[[], str]) -> AsyncIterator[str]:
-    """Serve `/metrics` on a free port; a text for each scrape. Yields the address."""
+async def exposed(text: Callable[[], str | bytes], content_type: str = TEXT) -> AsyncIterator[str]:
+    """Serve `/metrics` on a free port; a text (or protobuf) for each scrape. Yields the address."""
 
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=text().encode(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        told = text()
+        body = told.encode() if isinstance(told, str) else told
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     app = web.Application()
     app.router.add_get("/metrics", answer)
