@@ -14,20 +14,21 @@ from analysis.errors import InvalidSpec
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 16
-MAX_CONTAINERS = 20_000
+MAX_PIECES = 100_000
 
 # The end of a string is optional: with a quote that never ends, every later quote would be tried anew.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 # Integers beyond these are no exact floats; RFC 7493 (I-JSON) forbids them too.
 _LARGEST_INTEGER = 2**53 - 1
 _LONGEST_INTEGER = len(str(_LARGEST_INTEGER)) + 1
+_DEEPER = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def read_json(data: bytes, field: str) -> Any:
     """Return the value of JSON text that has exactly one reading.
 
     Args:
-        data: UTF-8, at most MAX_BYTES, MAX_DEPTH deep, with at most MAX_CONTAINERS objects and arrays.
+        data: UTF-8, at most MAX_BYTES, MAX_DEPTH deep, with at most MAX_PIECES strings and brackets.
         field: where the text stands, for errors.
 
     Raises:
@@ -48,16 +49,14 @@ def read_json(data: bytes, field: str) -> Any:
 
 
 def _check_shape(text: str, field: str) -> None:
-    depth = containers = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        match text[match.start()]:
-            case "[" | "{":
-                depth, containers = depth + 1, containers + 1
-            case "]" | "}":
-                depth -= 1
-        if depth > MAX_DEPTH or containers > MAX_CONTAINERS:
-            limit = f"at most {MAX_DEPTH} levels and {MAX_CONTAINERS} objects and arrays are read"
-            raise InvalidSpec(field, f"is nested too deeply or has too many parts; {limit}", "fit a smaller model")
+    depth = 0
+    for piece, match in enumerate(_STRING_OR_BRACKET.finditer(text)):
+        depth += _DEEPER.get(text[match.start()], 0)
+        if depth > MAX_DEPTH:
+            raise InvalidSpec(field, f"is more than {MAX_DEPTH} levels deep", "export the model again")
+        # A number in memory is ten times its text; an empty list or string can be thirty times.
+        if piece >= MAX_PIECES:
+            raise InvalidSpec(field, f"has more than {MAX_PIECES} strings and brackets", "fit a smaller model")
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from analysis.failure_model_spec import FailureModelSpec
 from analysis.model import query
 from analysis.model.artefact import canonical, digest, parse_artefact
 from analysis.model.query import normalised, query_digest
-from analysis.model.strict_json import MAX_BYTES, MAX_CONTAINERS, MAX_DEPTH
+from analysis.model.strict_json import MAX_BYTES, MAX_DEPTH, MAX_PIECES
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -62,8 +62,11 @@ def test_the_digest_of_a_known_model_never_changes() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"[" * (MAX_DEPTH + 1), "nested too deeply"),
-        (b"[" + b"[]," * MAX_CONTAINERS + b"1]", "too many parts"),
+        (b"[" * (MAX_DEPTH + 1), f"more than {MAX_DEPTH} levels"),
+        (b"[" + b"[]," * MAX_PIECES + b"1]", f"more than {MAX_PIECES} strings"),
+        (b'["' + b'","' * MAX_PIECES + b'"]', f"more than {MAX_PIECES} strings"),
+        (b"]" * 2 * MAX_PIECES, f"more than {MAX_PIECES} strings"),
+        (b"]", "is no JSON"),
         (b" " * (MAX_BYTES + 1), f"at most {MAX_BYTES} are read"),
         (b'{"name": "a", "at": [NaN]}', "NaN is no number"),
         (b'{"name": "a", "at": [-Infinity]}', "-Infinity is no number"),
@@ -89,7 +92,7 @@ def test_what_is_no_artefact_is_refused_with_its_reason(data: bytes, words: str)
 
 
 def test_brackets_in_strings_are_text() -> None:
-    name = "[{" * MAX_CONTAINERS + '"\\'
+    name = "[{" * MAX_PIECES + '"\\'
     assert parse_artefact(json.dumps({"name": name, "at": []}).encode(), Point).name == name
 
 
