@@ -1,0 +1,1 @@
+"""Presets: ClusterAnalysisTemplates for common meshes, gateways and runtimes, one a YAML file."""
