@@ -1,0 +1,97 @@
+"""What to change in a plan: more canary pods, longer steps, another first weight, a wider tolerance."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from analysis.authoring.plan import Plan, Planner, Sight, StepPlan
+from analysis.authoring.service import PlannedStep
+
+LONGEST_SECONDS = 3600.0
+"""A step that would have to be longer is rather left out."""
+_LADDER_PERCENT = (1, 2, 5, 10, 15, 20, 25, 30, 40, 50)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Steps that see the leading harm of each metric and prove every tolerance, as far as that can be.
+
+    Attributes:
+        steps: planned again, with the pods and durations proposed.
+        left_out: weights that would have to be held for more than an hour.
+    """
+
+    steps: tuple[StepPlan, ...]
+    left_out: tuple[int, ...]
+
+
+def propose(planner: Planner, plan: Plan) -> Proposal:
+    """Return better steps; the same ones where nothing is to be gained."""
+    kept: list[StepPlan] = []
+    left_out: list[int] = []
+    for old in plan.steps:
+        before = tuple(step.step for step in kept)
+        best = _with_pods(planner, before, old.step)
+        needed = _needed_seconds(best)
+        if needed > LONGEST_SECONDS and _others_remain(plan, left_out):
+            left_out.append(old.step.weight_percent)
+            continue
+        kept.append(replace(best, step=replace(best.step, seconds=_rounded_up(min(needed, LONGEST_SECONDS)))))
+    return Proposal(tuple(kept), tuple(left_out))
+
+
+def first_weight(planner: Planner, seconds: float) -> int | None:
+    """Return the smallest weight at which the leading harm of each metric is seen in this time; None where none is."""
+    for weight in _LADDER_PERCENT:
+        pods = max(math.ceil(planner.service.stable_pods * weight / 100), 1)
+        step = planner.step((PlannedStep(weight, pods, seconds),), 0)
+        waits = [sight.wait.seconds for sight in _leading(step)]
+        if all(wait is not None and wait <= seconds for wait in waits):
+            return weight
+    return None
+
+
+def _others_remain(plan: Plan, left_out: list[int]) -> bool:
+    return len(left_out) + 1 < len(plan.steps)
+
+
+def _with_pods(planner: Planner, before: tuple[PlannedStep, ...], step: PlannedStep) -> StepPlan:
+    """Return the step with the fewest pods that let the most be known; never fewer than planned."""
+    least = max([step.canary_pods, *(one.canary_pods for one in before)])
+    best: StepPlan | None = None
+    for pods in range(least, max(planner.service.stable_pods, least) + 1):
+        planner.progress(f"{step.weight_percent}% with {pods} pods")
+        tried = planner.step((*before, replace(step, canary_pods=pods)), len(before))
+        if best is None or _unknowable(tried) < _unknowable(best):
+            best = tried
+        if _unknowable(best) == 0:
+            break
+    if best is None:
+        raise AssertionError("a step has at least one number of pods")
+    return best
+
+
+def _unknowable(step: StepPlan) -> int:
+    waits = [*(sight.wait for sight in _leading(step)), *(proof.wait for proof in step.proofs)]
+    return sum(wait.never for wait in waits)
+
+
+def _leading(step: StepPlan) -> Iterator[Sight]:
+    seen: set[str] = set()
+    for sight in step.sights:
+        if sight.metric not in seen:
+            seen.add(sight.metric)
+            yield sight
+
+
+def _needed_seconds(step: StepPlan) -> float:
+    """Return how long the step has to be held for all that can be known at it."""
+    waits = [*(sight.wait for sight in _leading(step)), *(proof.wait for proof in step.proofs)]
+    possible = [math.inf if wait.seconds is None else wait.seconds for wait in waits if not wait.never]
+    return max(possible, default=step.step.seconds)
+
+
+def _rounded_up(seconds: float) -> float:
+    """Return whole minutes, from ten on in fives."""
+    unit = 60.0 if seconds <= 600 else 300.0
+    return max(math.ceil(seconds / unit) * unit, 60.0)
