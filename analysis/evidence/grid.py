@@ -14,7 +14,7 @@ STEP = 0.04
 GRID: FloatArray = np.arange(-80, 81, dtype=np.float64) * STEP
 """Log ratios from 1/25x to 25x in steps of 4 %; 0 is one of them, and the mirror image is the grid again."""
 
-HARM_MIXTURE = ((0.15, 0.1), (0.5, 0.6), (1.5, 0.3))
+HARM_MIXTURE = ((0.6, 0.8), (1.8, 0.2))
 """Scale and weight of the half-normals of harm: most faults make something half again to three times as frequent."""
 SAFE_MIXTURE = ((0.1, 1 / 3), (0.35, 1 / 3), (1.0, 1 / 3))
 INTERVAL_SCALE = 0.7

@@ -76,7 +76,7 @@ class GridLikelihood:
         return GridLikelihood(self.values[::-1])
 
 
-NORMAL_MIXTURE = ((2.0, 0.4), (6.0, 0.4), (24.0, 0.2))
+NORMAL_MIXTURE = ((3.0, 0.7), (12.0, 0.2), (40.0, 0.1))
 """Scale, in units of what is called harm, and weight of the half-normals of harm."""
 NORMAL_INTERVAL_SCALE = 10.0
 
