@@ -105,4 +105,4 @@ def fault_active(pods: tuple[SimulatedPod, ...], fault: Fault, windows: int, win
 
 def rows_of(pods: tuple[SimulatedPod, ...], arm: ArmName) -> BoolArray:
     """Return which pods are of an arm, (pods,)."""
-    return np.array([pod.arm is arm for pod in pods], dtype=np.bool_)
+    return np.array([pod.arm == arm for pod in pods], dtype=np.bool_)
