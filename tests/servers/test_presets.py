@@ -163,7 +163,7 @@ CASES = [
             "http-errors.total": (100, 100),
             "http-latency.buckets": Slower((100, 100), 0.01, (100, 0)),
         },
-        {"pod-label": "pod", "namespace-label": "namespace"},
+        {"otel-pod-label": "pod", "otel-namespace-label": "namespace"},
     ),
     Case(
         "coalmine-otel-grpc",
