@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from analysis.errors import InvalidSpec
 from analysis.failure_model_spec import FailureModelSpec
 from analysis.model.artefact import canonical, digest, parse_artefact
+from analysis.model.decimals import decimal_text, parse_decimal
 from analysis.model.query import normalised, query_digest
 from analysis.model.sentinel.contrasts import filled
 from analysis.model.sentinel.fit.sentinel import Kind, fit_sentinel
@@ -23,6 +24,7 @@ from analysis.model.sentinel.forest import IsolationForestDetector
 from analysis.model.sentinel.look import look
 from analysis.model.sentinel.model import SentinelModel, parse_sentinel
 from analysis.model.strict_json import MAX_BYTES, read_json
+from analysis.model.validate import validate_failure_model
 
 _KINDS: list[Kind] = ["Mahalanobis", "NearestNeighbors", "IsolationForest"]
 
@@ -206,3 +208,16 @@ def test_the_largest_driver_of_an_alarm_is_a_metric_that_was_seen(
     assert alone is not None
     assert alone.seen == 1
     assert alone == replace(look(sentinel, {"a": one, "b": 0.0}, budget=0.2) or alone, seen=1)
+
+
+@given(_specs)
+def test_any_spec_is_valid_or_has_problems_that_name_a_field(spec: dict[str, Any]) -> None:
+    for problem in validate_failure_model(msgspec.convert(spec, FailureModelSpec)):
+        assert problem.field.startswith("spec.")
+
+
+@given(st.floats(-1e14, 1e14))
+def test_a_decimal_is_written_in_one_way(number: float) -> None:
+    text = decimal_text(number, "x")
+    assert decimal_text(parse_decimal(text, "x"), "x") == text
+    assert parse_decimal(text, "x") == pytest.approx(number, rel=1e-5, abs=1e-12)
