@@ -1,0 +1,64 @@
+"""Tables of the families of metrics: counts, histograms, gauges and usage, a row a pod and a column a window."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.evidence.special import FloatArray
+from analysis.series.ages import Ages
+from analysis.series.binned import Frame, binned, watched
+from analysis.series.gains import Gains, gains_of
+from analysis.series.presence import Pace, Presence
+from analysis.series.samples import Samples
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Seconds watched, (rows, windows), and amounts, (rows, windows, columns)."""
+
+    seconds: FloatArray
+    amounts: FloatArray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all families are made from.
+
+    Attributes:
+        roles: what was fetched, by role.
+    """
+
+    roles: Mapping[str, Samples]
+    presence: Presence
+    pace: Pace
+    ages: Ages
+    frame: Frame
+
+    def gains(self, role: str) -> Gains:
+        """Return the increases of a role's counters."""
+        return gains_of(self.roles[role], self.presence, self.pace, self.ages.born)
+
+    def watched(self, role: str) -> Gains:
+        """Return the seconds between the scrapes of a role."""
+        return watched(self.roles[role], self.pace, self.ages)
+
+
+def both(scene: Scene, *parts: Gains) -> tuple[tuple[FloatArray, ...], tuple[FloatArray, ...]]:
+    """Return parts by row and window, without young pods and with them."""
+    raw = tuple(binned(part, scene.frame, None) for part in parts)
+    if scene.ages.warm_up_ms <= 0 or not any(scene.ages.starts):
+        return raw, raw
+    return tuple(binned(part, scene.frame, scene.ages) for part in parts), raw
+
+
+def counts(scene: Scene, *, pod_seconds: bool) -> tuple[Cells, Cells]:
+    """Return events and totals; a pod without any series of events had none."""
+    seconds = scene.watched("events" if pod_seconds else "total")
+    totals = seconds if pod_seconds else scene.gains("total")
+    settled, raw = both(scene, seconds, scene.gains("events"), totals)
+    return _counts(settled), _counts(raw)
+
+
+def _counts(parts: tuple[FloatArray, ...]) -> Cells:
+    return Cells(parts[0][:, :, 0], np.concatenate(parts[1:], axis=2))

@@ -1,0 +1,245 @@
+"""The samples of one selector: a row a scrape of a counter, a column a bucket; bounded, and cut where judged."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.errors import MeasurementError
+from analysis.evidence.special import FloatArray
+from analysis.series.clock import IntArray, WindowClock
+from analysis.series.labels import bound_of, described, key_of
+from analysis.series.packed import TIME_MS_MAX, index_of, packed, time_of
+from analysis.series.places import ArmOf, Places
+from analysis.series.raw import Labels, RawSeries
+
+BoolArray = npt.NDArray[np.bool_]
+
+MAX_SERIES = 50_000
+MAX_SAMPLES = 5_000_000
+MAX_BOUNDS = 200
+_NO_BOUND = 0.0
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Facts about label sets, sorted by their number; arrays have one element each.
+
+    Attributes:
+        key: number of the label set, without the bound of a bucket.
+        place: where it was scraped.
+        counter: equal for those that differ only by who scraped them.
+        target: who scraped it.
+        first: time of its first sample of all.
+    """
+
+    key: IntArray
+    place: IntArray
+    counter: IntArray
+    target: IntArray
+    first: IntArray
+
+    @classmethod
+    def none(cls) -> "Sources":
+        """Return no sources."""
+        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
+
+    def taken(self, index: IntArray) -> "Sources":
+        """Return some of them."""
+        return Sources(self.key[index], self.place[index], self.counter[index], self.target[index], self.first[index])
+
+    def plus(self, rows: list[tuple[int, int, int, int, int]]) -> "Sources":
+        """Return these and some more, still sorted."""
+        more = np.asarray(rows, dtype=np.int64).T
+        all_ = Sources(*(np.concatenate([old, new]) for old, new in zip(self._arrays(), more, strict=True)))
+        return all_.taken(np.argsort(all_.key, kind="stable"))
+
+    def _arrays(self) -> tuple[IntArray, ...]:
+        return self.key, self.place, self.counter, self.target, self.first
+
+
+@dataclass
+class Samples:
+    """What is held of one selector.
+
+    Attributes:
+        by_bound: whether series that differ only by the label `le` belong together.
+        places: shared by the selectors of a metric.
+        rows: packed (source, time), sorted.
+        values: (rows, columns), NaN where a series has no sample.
+        columns: bounds of the columns, ascending.
+        needed: bounds of the columns that a row must have to be of use; None where all rows are.
+        cut: up to here only the newest row of each source is held.
+        repeated: by the number of a source that is not counted, that of the one it repeats, or 0 where it is over.
+        strangers: series without a usable bound that were met.
+    """
+
+    clock: WindowClock
+    pod_label: str
+    by_bound: bool
+    places: Places
+    sources: Sources = field(default_factory=Sources.none)
+    rows: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    values: FloatArray = field(default_factory=lambda: np.zeros((0, 1)))
+    columns: FloatArray = field(default_factory=lambda: np.full(1, _NO_BOUND))
+    needed: FloatArray | None = None
+    cut: int = -TIME_MS_MAX
+    repeated: dict[int, int] = field(default_factory=dict)
+    strangers: int = 0
+
+    def __post_init__(self) -> None:
+        """Without a bound there is one column, with bounds each has its own."""
+        if self.by_bound:
+            self.columns, self.values = np.zeros(0), np.zeros((0, 0))
+
+    @property
+    def source(self) -> IntArray:
+        """The source of each row."""
+        return index_of(self.rows)
+
+    @property
+    def time(self) -> IntArray:
+        """The time of each row."""
+        return time_of(self.rows)
+
+    def add(self, fetched: Iterable[RawSeries], side: str, arm_of: ArmOf) -> None:
+        """Merge what was fetched; a sample that is there already is replaced.
+
+        Raises:
+            MeasurementError: a run would hold too much.
+        """
+        series = [one for one in fetched if one.times.size]
+        if not series:
+            return
+        numbered = [key_of(one.labels, side, by_bound=self.by_bound) for one in series]
+        bounds = [bound_of(text) if self.by_bound else _NO_BOUND for _, text in numbered]
+        keys = np.asarray([number for number, _ in numbered], dtype=np.uint64).astype(np.int64)
+        unusable = np.asarray([bound is None for bound in bounds], dtype=np.bool_)
+        self.strangers = max(self.strangers, int(unusable.sum()))
+        self._meet(np.where(unusable, 0, keys), [one.labels for one in series], side, arm_of)
+        found = self._find(keys)
+        used = np.flatnonzero((found >= 0) & ~unusable)
+        if used.size:
+            column = np.asarray([bounds[index] for index in used.tolist()], dtype=np.float64)
+            self._see_bounds(column)
+            self._merge(found[used], column, [series[index] for index in used.tolist()])
+            self._check_size()
+
+    def _find(self, keys: IntArray) -> IntArray:
+        """Return the source of each number, -1 where it is unknown."""
+        if self.sources.key.size == 0:
+            return np.full(keys.size, -1, dtype=np.int64)
+        index = np.minimum(np.searchsorted(self.sources.key, keys), self.sources.key.size - 1)
+        return np.where(self.sources.key[index] == keys, index, -1)
+
+    def _meet(self, keys: IntArray, labels: list[Labels], side: str, arm_of: ArmOf) -> None:
+        """Describe label sets that were never seen; those of neither arm are left out."""
+        new: dict[int, tuple[int, int, int, int, int]] = {}
+        for index in np.flatnonzero((self._find(keys) < 0) & (keys != 0)).tolist():
+            number = int(keys[index])
+            if number in new:
+                continue
+            facts = described(labels[index], side, self.pod_label, by_bound=self.by_bound)
+            arm = arm_of(facts.pod)
+            if arm is not None:
+                place = self.places.place(facts.place, arm, facts.pod)
+                new[number] = (number, place, _signed(facts.counter), _signed(facts.target), TIME_MS_MAX)
+        if new:
+            before = self.sources.key
+            self.sources = self.sources.plus([*new.values()])
+            moved = np.searchsorted(self.sources.key, before)
+            self.rows = packed(moved[self.source], self.time) if self.rows.size else self.rows
+
+    def _see_bounds(self, bounds: FloatArray) -> None:
+        wanted = np.union1d(self.columns, bounds)
+        if wanted.size > MAX_BOUNDS:
+            raise MeasurementError(
+                f"the buckets have {wanted.size} bounds, more than {MAX_BOUNDS}; select one histogram"
+            )
+        if wanted.size != self.columns.size:
+            values = np.full((self.rows.size, wanted.size), np.nan)
+            values[:, np.searchsorted(wanted, self.columns)] = self.values
+            self.columns, self.values = wanted, values
+
+    def _merge(self, sources: IntArray, bounds: FloatArray, series: list[RawSeries]) -> None:
+        sizes = [one.times.size for one in series]
+        source, column = np.repeat(sources, sizes), np.repeat(np.searchsorted(self.columns, bounds), sizes)
+        moment = np.concatenate([one.times for one in series]) * 1000.0
+        values = np.concatenate([one.values for one in series])
+        usable = np.isfinite(values) & (np.abs(moment) < 2.0**52)
+        time = np.rint(np.where(usable, moment, 0.0)).astype(np.int64) - self.clock.start_ms
+        usable &= np.abs(time) < TIME_MS_MAX
+        source, time = source[usable], time[usable]
+        self._put(packed(source, time), column[usable], values[usable])
+        np.minimum.at(self.sources.first, source, time)
+        self.places.see(self.sources.place[source], time)
+        self._trim()
+
+    def _put(self, rows: IntArray, column: IntArray, values: FloatArray) -> None:
+        merged = np.union1d(self.rows, rows)
+        table = np.full((merged.size, self.columns.size), np.nan)
+        table[np.searchsorted(merged, self.rows)] = self.values
+        # Of samples with the same time the one given last is kept.
+        table[np.searchsorted(merged, rows), column] = values
+        self.rows, self.values = merged, table
+
+    def _check_size(self) -> None:
+        count = self.sources.key.size * self.columns.size
+        if count > MAX_SERIES or self.values.size > MAX_SAMPLES:
+            raise MeasurementError(
+                f"the query gives {count} series with {self.values.size} samples, more than a run may hold;"
+                " select fewer series, or scrape less often"
+            )
+
+    def forget(self, cut: int, silent_since: int) -> None:
+        """Drop what is older than a moment, but for the newest row of each source before it.
+
+        Args:
+            cut: the moment.
+            silent_since: sources of places without any sample since then are dropped whole.
+        """
+        self.cut = max(self.cut, cut)
+        self._trim()
+        alive = self.places.last[self.sources.place] >= silent_since
+        if not alive.all():
+            kept = alive[self.source]
+            number = np.cumsum(alive) - 1
+            self.values = self.values[kept]
+            self.rows = packed(number[self.source[kept]], self.time[kept])
+            self.sources = self.sources.taken(np.flatnonzero(alive))
+
+    @property
+    def complete(self) -> BoolArray:
+        """Which rows have a sample in each needed column."""
+        if self.needed is None:
+            return np.ones(self.rows.size, dtype=np.bool_)
+        return np.asarray(np.isfinite(self.values[:, self.needed_columns]).all(axis=1), dtype=np.bool_)
+
+    @property
+    def needed_columns(self) -> IntArray:
+        """Indices of the needed columns."""
+        wanted = self.columns if self.needed is None else self.needed
+        return np.searchsorted(self.columns, wanted)
+
+    def _trim(self) -> None:
+        if self.rows.size == 0:
+            return
+        old = self.time <= self.cut
+        if not old.any():
+            return
+        kept = ~old | self.complete
+        kept[np.flatnonzero(kept)[_superseded(self.source[kept], old[kept])]] = False
+        if not kept.all():
+            self.rows, self.values = self.rows[kept], self.values[kept]
+
+
+def _superseded(source: IntArray, old: BoolArray) -> BoolArray:
+    """Return which old rows are followed by another old row of the same source."""
+    found = np.zeros(old.size, dtype=np.bool_)
+    found[:-1] = old[:-1] & old[1:] & (source[:-1] == source[1:])
+    return found
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >= 1 << 63 else number
