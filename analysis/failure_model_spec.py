@@ -50,6 +50,13 @@ class LoadElasticity(Model):
     """Its standard error."""
 
 
+class TailNoise(ModelNoise):
+    """Noise of one tail of a histogram."""
+
+    load_elasticity: LoadElasticity | None = None
+    """How the tail depends on load."""
+
+
 class UsageModel(Model):
     """How the use of a resource depends on time and load."""
 
@@ -72,6 +79,8 @@ class ModelMetric(Model):
     """How it depends on load."""
     tails: tuple[str, ...] = ()
     """Bounds of the tails of a histogram."""
+    tail_noise: tuple[TailNoise, ...] = ()
+    """Noise of each tail, in the order of tails."""
     usage: UsageModel | None = None
     """Load model of a Usage."""
     warm_up: str = ""
