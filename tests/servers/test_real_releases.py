@@ -8,41 +8,47 @@ import aiohttp
 import pytest
 
 from analysis.evidence.noise import Noise
+from analysis.providers.prometheus import PrometheusProvider
 from analysis.verdict import AnalysisPhase
 from rollout.sandbox.node.behaviour import Behaviour
 from tests.support import live_pods
 from tests.support.live_release import LiveRelease
 from tests.support.real_prometheus import RealPrometheus
+from tests.support.stretched_time import StretchedTime
 
 BOUND_SECONDS = 400.0
-LOOKS_OF_GOOD = 60
-INCIDENT_LOOKS = (15, 30)
+# A second is half a minute for the engine: it sees forty minutes, in windows of one minute with two scrapes each.
+STRETCH = 30.0
+LOOKS_OF_GOOD = 40
+LOOKS_OF_BAD = 4 * LOOKS_OF_GOOD
+INCIDENT_LOOKS = (12, 20)
 RATE_PER_POD = 7.0
 TEMPLATE = """\
 args: [{name: prometheus}]
 metrics:
 - name: errors
-  interval: 1s
+  interval: 60s
   provider: {prometheus: {address: "{{args.prometheus}}"}}
   comparison:
     counts:
       events: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}", code="500"}
       total: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
 - name: latency
-  interval: 1s
+  interval: 60s
   provider: {prometheus: {address: "{{args.prometheus}}"}}
   comparison:
     histogram:
       buckets: http_request_duration_seconds_bucket{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
 - name: memory
-  interval: 1s
+  interval: 60s
   provider: {prometheus: {address: "{{args.prometheus}}"}}
   comparison:
     gauge:
       type: Growth
       query: process_resident_memory_bytes{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
+    harm: 20%
 - name: cpu
-  interval: 1s
+  interval: 60s
   provider: {prometheus: {address: "{{args.prometheus}}"}}
   comparison:
     gauge:
@@ -50,10 +56,8 @@ metrics:
       query: process_cpu_seconds_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
       load: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
 """
-# Requests of the demo service fail and wait each by itself, in all pods alike: there is little to learn of it.
-NOISES = {
-    "errors": Noise(omega2=0.3, tau2=0.0025, source="sha256:demo"),
-}
+# Requests of the demo service fail each by itself, in all pods alike; the prior would want more pods.
+NOISES = {"errors": Noise(omega2=0.02, tau2=0.0025, source="sha256:demo")}
 STABLE = Behaviour("1", error_rate=0.08, latency_seconds=0.04, cpu_seconds_per_request=0.0015)
 SAME = replace(STABLE, version="2")
 FAULTS = {
@@ -94,9 +98,9 @@ class Play:
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._hurt(self.releases[INCIDENT]))
             for name, release in self.releases.items():
-                enough = LOOKS_OF_GOOD if name not in FAULTS else 10 * LOOKS_OF_GOOD
-                spec = release.run_spec(TEMPLATE, url)
-                tasks.create_task(release.follow(spec, session, NOISES, enough))
+                enough = LOOKS_OF_BAD if name in FAULTS else LOOKS_OF_GOOD
+                watched = StretchedTime(PrometheusProvider(session), STRETCH)
+                tasks.create_task(release.follow(release.run_spec(TEMPLATE, url), watched, NOISES, enough))
 
     async def _hurt(self, release: LiveRelease) -> None:
         """Let both arms of a release suffer for a while."""

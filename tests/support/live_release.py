@@ -1,21 +1,18 @@
 """A release of real processes, and its AnalysisRun as the operator would take it through its life."""
 
-import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
 import msgspec
 import yaml
 
 from analysis.background_spec import RolloutAnalysisBackground
 from analysis.comparison_spec import ComparisonSettings
+from analysis.evidence.guards import PodSeen
 from analysis.evidence.noise import Noise
 from analysis.judgement import Judgement, WeightChange
 from analysis.measure import Look, RunMeasurer
-from analysis.providers.prometheus import PrometheusProvider
 from analysis.run import decide
 from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms
 from analysis.spec import AnalysisTemplateSpec, Argument, TemplateRef
@@ -24,6 +21,7 @@ from analysis.validate import validate_template
 from analysis.world import LookDue, RunWorld
 from rollout.sandbox.node.behaviour import Behaviour
 from tests.support.live_pods import NAMESPACE, LivePod
+from tests.support.stretched_time import StretchedTime
 
 
 @dataclass
@@ -72,24 +70,23 @@ class LiveRelease:
         return build_run(analysis, lambda _: spec, args=arguments, arms=Arms(**sides))
 
     async def follow(
-        self,
-        spec: AnalysisRunSpec,
-        session: aiohttp.ClientSession,
-        noises: Mapping[str, Noise],
-        looks_max: int,
+        self, spec: AnalysisRunSpec, watched: StretchedTime, noises: Mapping[str, Noise], looks_max: int
     ) -> None:
         """Take turns until the run has ended, or was looked at so often."""
-        began = time.time()
-        measurer = RunMeasurer(spec, NAMESPACE, began, PrometheusProvider(session), noises=noises)
+        began = watched.now()
+        measurer = RunMeasurer(spec, NAMESPACE, began, watched, noises=noises)
         weights = (WeightChange(began, 50),)
         while True:
-            decision = decide(RunWorld(spec, self.status, judgement=self.judgement), time.time())
+            decision = decide(RunWorld(spec, self.status, judgement=self.judgement), watched.now())
             self.status = decision.status
             if self.status.phase.completed or self.looks >= looks_max:
                 return
             if LookDue() in decision.due:
-                pods = [pod.seen() for pod in self.all_pods]
-                self.judgement = await measurer.look(Look(time.time(), weights, pods))
+                self.judgement = await measurer.look(Look(watched.now(), weights, self._seen(watched)))
                 self.looks += 1
             elif decision.wake_at is not None:
-                await asyncio.sleep(max(decision.wake_at - time.time(), 0.01))
+                await watched.sleep_until(decision.wake_at)
+
+    def _seen(self, watched: StretchedTime) -> list[PodSeen]:
+        """The pods as the operator's cache shows them."""
+        return [PodSeen(pod.name, watched.stretched(pod.started_at), pod.restarts) for pod in self.all_pods]
