@@ -1,4 +1,4 @@
-"""Seeded rollouts: the counters that pods of both arms would show. For tests, notebooks and planning."""
+"""Counters of an arm with a plain error rate, to try the series layer on; whole rollouts are in `simulation/`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from analysis.errors import InvalidSpec
 from analysis.evidence.special import FloatArray
 from analysis.peers.minutes import windows_a_point
 from analysis.simulation.rollout import SimulatedRollout
@@ -38,9 +39,12 @@ def tuned_scale(peer: Peer, healthy: Iterable[SimulatedRollout], rate: float) ->
     """Return the smallest scale at which at most this share of healthy rollouts is rolled back.
 
     Rollouts to tune on must not be those that it is compared on. Infinite where no threshold reaches the rate.
+
+    Raises:
+        InvalidSpec: there are no rollouts, or the rate is not below 1.
     """
     largest = np.sort([float(peer.scales(rollout)[-1]) for rollout in healthy])[::-1]
     allowed = math.floor(rate * largest.size)
     if allowed >= largest.size:
-        return -math.inf
+        raise InvalidSpec("rate", f"{rate} of {largest.size} rollouts leaves none to tune on", "give healthy rollouts")
     return float(np.nextafter(largest[allowed], np.inf))

@@ -119,12 +119,12 @@ class MannWhitney:
         if len(known) <= len(found) * (1 - _NO_DATA_SHARE_MAX):
             return np.inf
         values = sorted((self._value(difference) for difference in known), reverse=True)
-        for failing, value in enumerate(values, start=1):
-            # A metric without data counts as passed.
-            score = 0.0 if self.critical else 100 * (1 - failing / len(found))
-            if score < needed:
-                return value
-        return -np.inf
+        # A metric without data counts as passed, so all that are known may be too few to fail.
+        failing = 1 if self.critical else self._failures_needed(len(found), needed)
+        return values[failing - 1] if failing <= len(values) else -np.inf
+
+    def _failures_needed(self, metrics: int, score_needed: float) -> int:
+        return next(failing for failing in range(1, metrics + 1) if 100 * (1 - failing / metrics) < score_needed)
 
     def _value(self, difference: Difference) -> float:
         if self.knob == "confidence":

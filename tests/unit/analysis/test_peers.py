@@ -13,7 +13,7 @@ from analysis.errors import InvalidSpec
 from analysis.peers.argo import ARGO_RATIO
 from analysis.peers.base import Peer, rollback_windows, tuned_scale
 from analysis.peers.flagger import FLAGGER, FLAGGER_LOOSE
-from analysis.peers.mann_whitney import K1, K2, K3, K4, K5, QUANTILE, compare
+from analysis.peers.mann_whitney import K1, K2, K3, K4, K5, QUANTILE, Difference, compare
 from analysis.peers.minutes import ArmMinutes, minutes_of
 from analysis.peers.panel import PANEL
 from analysis.peers.rank_sum import rank_sum_z
@@ -209,6 +209,19 @@ def test_a_tuned_peer_keeps_its_rate_and_looser_thresholds_are_never_sooner(peer
     assert all((scales[1:] >= scales[:-1]).all() for scales in by_minute)
     if np.isfinite(scale):
         assert sum(scales[-1] >= np.nextafter(scale, -np.inf) for scales in by_minute) > 2
+
+
+def test_a_peer_is_not_tuned_on_nothing() -> None:
+    for rollouts, rate in (([], 0.1), (many(20), 1.0)):
+        with pytest.raises(InvalidSpec, match="healthy rollouts"):
+            tuned_scale(FLAGGER, rollouts, rate)
+
+
+def test_metrics_without_data_count_as_passed() -> None:
+    patient = replace(K2, name="patient", marginal=30.0, passing=30.0)
+    assert patient._look([None, None, *[Difference(9.0, 2.0)] * 3], 30.0) == -np.inf
+    assert K2._look([None, None, *[Difference(9.0, 2.0)] * 3], 75.0) > 3
+    assert K2._look([None, None, None, *[Difference(0.0, 1.0)] * 2], 75.0) == np.inf
 
 
 def test_the_tolerance_asks_for_three_standard_errors_instead_of_two() -> None:

@@ -286,6 +286,13 @@ def test_weights_are_told_when_they_change() -> None:
     )
 
 
+def test_users_exposed_are_the_requests_that_the_canary_got_until_then() -> None:
+    rollout = simulate(1, STEADY)
+    assert rollout.users_exposed(0) == 0
+    assert rollout.users_exposed(20) == rollout.raw["errors"].canary.amounts[:, :20, 1].sum()
+    assert rollout.users_exposed(80) == pytest.approx(0.225 * rollout.scraped.requests.sum(), rel=0.05)
+
+
 def test_a_placebo_takes_stable_pods_when_the_schedule_starts_canary_pods() -> None:
     segment = history(9, STEADY)
     assert segment.raw["errors"].canary.pods == ()
