@@ -46,7 +46,7 @@ async def metrics_store(case: Case, folder: Path) -> AsyncIterator[str]:
     store = Store(folder)
     rules = yaml.safe_load(preset(case.preset).relabelings) or []
     for moment, number in ((FIRST, 0), (SECOND, 1)):
-        for name, target in case.scraped.items():
+        for name, target in case.scraped:
             text = (TEXTS / f"{name}.{number}.txt").read_text()
             assert store.take(int(moment * 1000), {}, relabelled(text, rules, target))
     runner = web.AppRunner(make_app(store))

@@ -59,9 +59,7 @@ async def scraped(cases: Sequence[Case], folder: Path) -> None:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(prometheus)
         wanted: dict[str, tuple[str, Labels]] = {
-            f"{name} {sorted(labels.items())}": (name, labels)
-            for case in cases
-            for name, labels in case.scraped.items()
+            f"{name} {sorted(labels.items())}": (name, labels) for case in cases for name, labels in case.scraped
         }
         targets = []
         for name, labels in wanted.values():

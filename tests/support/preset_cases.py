@@ -44,23 +44,26 @@ class Case:
     """A preset, the files that are scraped with the labels that the scraper adds, and what the selectors must give."""
 
     preset: str
-    scraped: Mapping[str, Labels]
+    scraped: Sequence[tuple[str, Labels]]
     expected: Mapping[str, Pair | Slower]
     args: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return "+".join([self.preset, *{Path(name).parent.name + Path(name).name for name in self.scraped}][:2])
+        return "+".join([self.preset, self.scraped[0][0], self.scraped[-1][1].get("service", "")]).rstrip("+")
 
 
-def pods(folder: str, pod_label: str = "pod", namespace_label: str = "namespace") -> dict[str, Labels]:
-    """Scrape both pods themselves, as a PodMonitor does."""
-    return {
-        f"{folder}/{arm}": {pod_label: pod, namespace_label: NAMESPACE, "instance": f"10.0.0.{number}:8080"}
-        for number, (arm, pod) in enumerate((("canary", CANARY_POD), ("stable", STABLE_POD)), 1)
-    }
+def pods(folder: str, pod_label: str = "pod", namespace_label: str = "namespace") -> list[tuple[str, Labels]]:
+    """Scrape both pods themselves, as a PodMonitor does, and a pod of the canary's name in another namespace."""
+    return [
+        (f"{folder}/{arm}", {pod_label: pod, namespace_label: namespace, "instance": f"10.0.0.{number}:8080"})
+        for number, (arm, pod, namespace) in enumerate(
+            (("canary", CANARY_POD, NAMESPACE), ("stable", STABLE_POD, NAMESPACE), ("canary", CANARY_POD, "staging")), 1
+        )
+    ]
 
 
 GATEWAY = {"namespace": "gateways", "pod": "gateway-0", "instance": "10.0.9.1:9000"}
+NODE = ("cadvisor/node", {"node": "n1"})
 
 CASES = [
     Case(
@@ -93,7 +96,7 @@ CASES = [
     ),
     Case(
         "coalmine-envoy-http",
-        {"envoy/contour": GATEWAY},
+        [("envoy/contour", GATEWAY)],
         {
             "http-errors.events": (10, 10),
             "http-errors.total": (50, 200),
@@ -102,7 +105,7 @@ CASES = [
     ),
     Case(
         "coalmine-envoy-http",
-        {"envoy/plain": GATEWAY},
+        [("envoy/plain", GATEWAY)],
         {
             "http-errors.events": (5, 5),
             "http-errors.total": (25, 100),
@@ -111,7 +114,7 @@ CASES = [
     ),
     Case(
         "coalmine-ingress-nginx-http",
-        {"ingress-nginx/controller": {**GATEWAY, "service": "ingress-nginx-controller-metrics"}},
+        [("ingress-nginx/controller", {**GATEWAY, "service": "ingress-nginx-controller-metrics"})],
         {
             "http-errors.events": (20, 4),
             "http-errors.total": (100, 500),
@@ -120,7 +123,7 @@ CASES = [
     ),
     Case(
         "coalmine-traefik-http",
-        {"traefik/crd": GATEWAY},
+        [("traefik/crd", GATEWAY)],
         {
             "http-errors.events": (20, 4),
             "http-errors.total": (100, 500),
@@ -129,7 +132,7 @@ CASES = [
     ),
     Case(
         "coalmine-traefik-http",
-        {"traefik/gateway": {**GATEWAY, "service": "traefik-metrics"}},
+        [("traefik/gateway", {**GATEWAY, "service": "traefik-metrics"})],
         {
             "http-errors.events": (20, 4),
             "http-errors.total": (100, 500),
@@ -158,7 +161,7 @@ CASES = [
     ),
     Case(
         "coalmine-otel-grpc",
-        {"otel-grpc/canary": {}, "otel-grpc/stable": {}},
+        [("otel-grpc/canary", {}), ("otel-grpc/stable", {}), ("otel-grpc/canary", {"k8s_namespace_name": "staging"})],
         {
             "grpc-errors.events": (20, 5),
             "grpc-errors.total": (100, 100),
@@ -167,7 +170,11 @@ CASES = [
     ),
     Case(
         "coalmine-otel-grpc-milliseconds",
-        {"otel-grpc-milliseconds/canary": {}, "otel-grpc-milliseconds/stable": {}},
+        [
+            ("otel-grpc-milliseconds/canary", {}),
+            ("otel-grpc-milliseconds/stable", {}),
+            ("otel-grpc-milliseconds/canary", {"k8s_namespace_name": "staging"}),
+        ],
         {
             "grpc-errors.events": (20, 5),
             "grpc-errors.total": (100, 100),
@@ -176,9 +183,9 @@ CASES = [
     ),
     Case(
         "coalmine-pod-resources",
-        {"cadvisor/node": {"node": "n1"}, "kube-state-metrics/cluster": {"job": "kube-state-metrics"}},
+        [NODE, ("kube-state-metrics/cluster", {"job": "kube-state-metrics"})],
         {
-            "restarts.events": (3, 0),
+            "restarts.events": (5, 0),
             "oom-kills.events": (1, 0),
             "memory.query": (260 * 2**20, 201 * 2**20),
             "memory-growth.query": (260 * 2**20, 201 * 2**20),
@@ -186,33 +193,34 @@ CASES = [
     ),
     Case(
         "coalmine-pod-resources",
-        {
-            "cadvisor/node": {"node": "n1"},
-            "kube-state-metrics/cluster": {"namespace": "monitoring", "pod": "kube-state-metrics-0"},
-        },
+        [NODE, ("kube-state-metrics/cluster", {"namespace": "monitoring", "pod": "kube-state-metrics-0"})],
         {
             "restarts.events": (3, 0),
             "oom-kills.events": (1, 0),
             "memory.query": (260 * 2**20, 201 * 2**20),
             "memory-growth.query": (260 * 2**20, 201 * 2**20),
         },
-        {"restarts-pod-label": "exported_pod", "restarts-namespace-label": "exported_namespace"},
+        {
+            "restarts-pod-label": "exported_pod",
+            "restarts-namespace-label": "exported_namespace",
+            "containers": "checkout",
+        },
     ),
     Case(
         "coalmine-pod-cpu",
-        {"cadvisor/node": {"node": "n1"}, **pods("requests")},
+        [NODE, *pods("requests")],
         {"cpu.query": (6.75, 3.0), "cpu.load": (100, 50)},
         {"requests": "http_requests_total"},
     ),
     Case(
         "coalmine-pod-cpu",
-        {"cadvisor/node": {"node": "n1"}, **pods("istio")},
+        [NODE, *pods("istio")],
         {"cpu.query": (6.75, 3.0), "cpu.load": (100, 500)},
         {"requests": "istio_requests_total", "requests-label": "reporter", "requests-value": "destination"},
     ),
     Case(
         "coalmine-pod-throttling",
-        {"cadvisor/node": {"node": "n1"}},
+        [NODE],
         {"cpu-throttling.events": (50, 3), "cpu-throttling.total": (300, 300)},
     ),
     Case(
@@ -227,7 +235,7 @@ CASES = [
     ),
     Case(
         "coalmine-jvm",
-        {**pods("jvm"), **pods("requests")},
+        [*pods("jvm"), *pods("requests")],
         {
             "heap-growth.query": (20320344, 3170112),
             "gc-pauses.query": (0.018, 0.011),
