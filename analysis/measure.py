@@ -8,34 +8,34 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from analysis.arguments import fill_metric, fill_selector, run_values
+from analysis.arguments import fill_metric, run_values
 from analysis.condition import Value, assess
 from analysis.errors import InvalidSpec, MeasurementError
 from analysis.evidence.guards import PodSeen, crash_loop
-from analysis.evidence.noise import Noise, prior_noise
-from analysis.judge import RunData, judge
+from analysis.evidence.metric_parts import MetricNoise, prior
+from analysis.judge import Facts, MetricData, Running, advance, begin_run, conclude
 from analysis.judgement import Judgement, WeightChange
 from analysis.names import first_match
 from analysis.patterns import compiled
 from analysis.providers.base import SeriesProvider
-from analysis.record import RecordError, digest, encode
-from analysis.rules import CountsRule, RunRules, counts_rule, run_rules
+from analysis.record import RecordError, RunRecorder, digest
+from analysis.rules import MetricRule, RunRules, metric_rule, run_rules
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
-from analysis.series.arms import ArmSeries
-from analysis.series.prepare import MetricData, Watch, metric_data
-from analysis.series.raw import RawSeries, SeriesStore
+from analysis.selectors import Key, arm_of, selectors_of, sides_of
+from analysis.series.ages import PodStarts
+from analysis.series.places import ArmOf
+from analysis.series.watched import Watch, WatchedMetric
 from analysis.spec import Metric
 from analysis.verdict import AnalysisPhase, Verdict
-from analysis.weights import increases, weight_at
+from analysis.weights import increases
 from analysis.world import MetricMeasured
 
-# How far a fetch goes back beyond what is known: late samples, and the scrape before the run began.
-_OVERLAP_SECONDS_MIN = 60.0
+# The first fetch goes back to a scrape before the run began, so that what was there already is known.
+_LEAD_SECONDS_MIN = 60.0
 # A run of days is fetched again after a restart of the operator: one answer for all of it would be too large.
 FETCH_SECONDS_MAX = 3600.0
 MAX_PARALLEL_QUERIES = 4
 _VALUE_SHOWN = 1024
-_POD_NAME_MAX = 253
 
 Answer = TypeVar("Answer")
 
@@ -55,14 +55,14 @@ class Look:
     pods: Sequence[PodSeen] = ()
 
 
-@dataclass
-class _Watched:
-    """One selector of one metric, and what was fetched of it."""
+@dataclass(frozen=True)
+class _Compared:
+    """A metric with a comparison, what is asked for it, and what came of it."""
 
-    metric: Metric
-    selector: str
-    store: SeriesStore
-    fetched_until: float | None = None
+    asked: Metric
+    rule: MetricRule
+    selectors: Mapping[Key, str]
+    metric: WatchedMetric
 
 
 class RunMeasurer:
@@ -77,6 +77,7 @@ class RunMeasurer:
         provider: answers queries.
         secrets: values of the arguments with valueFrom.secretKeyRef, by argument name.
         noises: learned noise by metric name; priors for the others.
+        limit_raise: added to the limit of the log evidence by a model's calibration.
 
     Raises:
         InvalidSpec: the run cannot be measured.
@@ -89,20 +90,26 @@ class RunMeasurer:
         started_at: float,
         provider: SeriesProvider,
         secrets: Mapping[str, str] | None = None,
-        noises: Mapping[str, Noise] | None = None,
+        noises: Mapping[str, MetricNoise] | None = None,
+        limit_raise: float = 0.0,
     ) -> None:
         values = run_values(spec.args, secrets or {})
         filled = (fill_metric(metric, values, f"spec.metrics[{i}]") for i, metric in enumerate(spec.metrics))
         self._metrics = {metric.name: metric for metric in filled}
         self._started_at, self._provider = started_at, provider
-        self._arms = _checked((spec.comparison or RunComparison()).arms)
-        self._rules = _rules(spec, self._metrics)
-        self._noises = {
-            rule.name: (noises or {}).get(rule.name) or prior_noise(rule.interval_seconds) for rule in self._rules.rules
+        self._arms = (spec.comparison or RunComparison()).arms
+        whose = arm_of(self._arms)
+        rules = _rules(spec, self._metrics)
+        self._compared = {
+            rule.name: _compared(self._metrics[rule.name], rule, self._arms, namespace, started_at, whose)
+            for rule in rules.rules
         }
-        self._watched = {
-            rule.name: _watched(self._metrics[rule.name], self._arms, namespace) for rule in self._rules.rules
-        }
+        known = noises or {}
+        self._state = begin_run(
+            rules, started_at, {r.name: known.get(r.name) or prior(r) for r in rules.rules}, limit_raise
+        )
+        self._recorder = RunRecorder()
+        self._starts = PodStarts()
         self._queries = asyncio.Semaphore(MAX_PARALLEL_QUERIES)
         self.record: bytes | None = None
         """The record of the last look that failed the run; None while there is none."""
@@ -123,29 +130,44 @@ class RunMeasurer:
 
     async def look(self, seen: Look) -> Judgement:
         """Fetch what is new for all comparisons, and judge; a failed fetch is a problem of its metric."""
-        names = [rule.name for rule in self._rules.rules]
-        problems = await asyncio.gather(*(self._fetch(name, seen.now) for name in names))
-        by_name = dict(zip(names, problems, strict=True))
-        judgement, self.record = await asyncio.to_thread(self._judge, seen, by_name)
+        for pod in seen.pods:
+            if pod.started_at is not None:
+                self._starts.see(pod.name, pod.started_at)
+        problems: dict[str, tuple[str, ...]] = {}
+        until = self._next_until(seen.now, problems)
+        while until < seen.now:
+            await self._fetch_all(until, problems)
+            await asyncio.to_thread(self._take_in, seen, until, problems)
+            until = self._next_until(seen.now, problems)
+        await self._fetch_all(seen.now, problems)
+        judgement, self.record = await asyncio.to_thread(self._judge, seen, problems)
         return judgement
 
-    async def _fetch(self, name: str, now: float) -> tuple[str, ...]:
-        try:
-            await asyncio.gather(*(self._fetch_one(watched, now) for watched in self._watched[name].values()))
-        except (MeasurementError, InvalidSpec) as error:
-            return (str(error),)
-        return ()
+    def _next_until(self, now: float, problems: Mapping[str, tuple[str, ...]]) -> float:
+        """Return until when is asked next: after a restart, or after a long outage, an hour at a time."""
+        known = [one.metric.fetched_until for name, one in self._compared.items() if name not in problems]
+        oldest = min(known, default=now)
+        return min(max(oldest, self._started_at) + FETCH_SECONDS_MAX, now)
 
-    async def _fetch_one(self, watched: _Watched, now: float) -> None:
-        overlap = max(_OVERLAP_SECONDS_MIN, 2 * self._rule(watched.metric.name).interval_seconds)
-        known = watched.fetched_until
-        start = self._started_at - overlap if known is None else known - overlap
-        while start < now:
-            end = min(start + FETCH_SECONDS_MAX, now)
-            watched.store.add(
-                await self._twice(partial(self._provider.samples, watched.metric, watched.selector, start, end))
-            )
-            watched.fetched_until = start = end
+    async def _fetch_all(self, until: float, problems: dict[str, tuple[str, ...]]) -> None:
+        names = [name for name in self._compared if name not in problems]
+        found = await asyncio.gather(*(self._fetch(name, until) for name in names))
+        problems |= {name: (problem,) for name, problem in zip(names, found, strict=True) if problem}
+
+    async def _fetch(self, name: str, until: float) -> str:
+        compared = self._compared[name]
+        try:
+            await asyncio.gather(*(self._fetch_one(compared, key, until) for key in compared.selectors))
+        except (MeasurementError, InvalidSpec) as error:
+            return str(error)
+        return ""
+
+    async def _fetch_one(self, compared: _Compared, key: Key, until: float) -> None:
+        lead = max(_LEAD_SECONDS_MIN, 2 * compared.rule.interval_seconds)
+        start = compared.metric.asks_from(*key, lead)
+        if start < until:
+            ask = partial(self._provider.samples, compared.asked, compared.selectors[key], start, until)
+            compared.metric.add(*key, await self._twice(ask), until)
 
     async def _twice(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         async with self._queries:
@@ -154,81 +176,49 @@ class RunMeasurer:
             except MeasurementError:
                 return await ask()
 
-    def _rule(self, name: str) -> CountsRule:
-        return next(rule for rule in self._rules.rules if rule.name == name)
-
     def _judge(self, seen: Look, problems: Mapping[str, tuple[str, ...]]) -> tuple[Judgement, bytes | None]:
-        data = self._data(seen, problems)
-        judgement = judge(data)
+        facts, running = self._take_in(seen, seen.now, problems)
+        judgement = conclude(self._state, facts, running)
         if judgement.verdict is not Verdict.FAIL:
             return judgement, None
         try:
-            record = encode(data)
+            record = self._recorder.encode(self._state, facts, running)
         except RecordError:
             # The verdict stands without its record; a status without a digest says so.
             return judgement, None
         return replace(judgement, record_digest=digest(record)), record
 
-    def _data(self, seen: Look, problems: Mapping[str, tuple[str, ...]]) -> RunData:
-        starts, proof_from = self._beginnings(seen)
-        canary = self._pods(seen, self._arms.canary)
-        stable = self._pods(seen, self._arms.stable)
-        watch = Watch(
-            started_at=self._started_at,
-            now=seen.now,
-            traffic_from=starts[0] if starts else None,
-            warm_up_seconds=self._rules.warm_up_seconds,
-            pods_started_at={p.name: p.started_at for p in seen.pods if p.started_at is not None},
-        )
-        return RunData(
-            rules=self._rules,
-            started_at=self._started_at,
-            at=seen.now,
-            starts=starts,
-            proof_from=proof_from,
-            weight_percent=None if seen.weights is None else weight_at(seen.weights, seen.now),
-            guard=crash_loop(canary, stable, seen.now),
-            metrics={
-                rule.name: self._metric_data(rule, watch, problems.get(rule.name, ())) for rule in self._rules.rules
-            },
-            noises=self._noises,
-        )
+    def _take_in(
+        self, seen: Look, until: float, problems: Mapping[str, tuple[str, ...]]
+    ) -> tuple[Facts, Mapping[str, Running]]:
+        """Take in what was fetched up to a moment, and forget what finished blocks hold."""
+        guard = crash_loop(self._pods(seen, self._arms.canary), self._pods(seen, self._arms.stable), seen.now)
+        facts = Facts(until, None if seen.weights is None else tuple(seen.weights), guard)
+        data = {name: self._data(one, facts, problems.get(name, ())) for name, one in self._compared.items()}
+        self._state, running, finished = advance(self._state, facts, data)
+        self._recorder.add(finished)
+        for name, one in self._compared.items():
+            one.metric.forget(self._state.running_from(name))
+        return facts, running
 
-    def _beginnings(self, seen: Look) -> tuple[tuple[float, ...], float]:
-        """Return when evidence starts (once or more), and when proofs do; without traffic nothing is proven."""
-        if seen.weights is None:
-            return (self._started_at,), self._started_at
-        changes = [change for change in seen.weights if change.at <= seen.now]
-        has_traffic = bool(changes) and changes[-1].percent > 0
-        return increases(seen.weights, seen.now), changes[-1].at if has_traffic else seen.now
+    def _data(self, compared: _Compared, facts: Facts, problems: tuple[str, ...]) -> MetricData:
+        traffic = (self._started_at,) if facts.weights is None else increases(facts.weights, facts.at)
+        watch = Watch(
+            now=facts.at,
+            traffic_from=traffic[0] if traffic else None,
+            warm_up_seconds=self._state.rules.warm_up_seconds,
+            pod_starts=self._starts.by_pod,
+        )
+        data = compared.metric.data(self._state.running_from(compared.rule.name), watch)
+        return replace(data, problems=(*problems, *data.problems))
 
     def _pods(self, seen: Look, arm: Arm) -> list[PodSeen]:
         return [pod for pod in seen.pods if arm.pods and compiled(arm.pods).fullmatch(pod.name)]
 
-    def _metric_data(self, rule: CountsRule, watch: Watch, problems: tuple[str, ...]) -> MetricData:
-        watched = {key: w.store.series() for key, w in self._watched[rule.name].items()}
-        sides = [
-            ArmSeries(
-                events=_of_arm(watched, "events", side, arm, rule.pod_label),
-                totals=None if rule.pod_seconds else _of_arm(watched, "total", side, arm, rule.pod_label),
-            )
-            for side, arm in (("canary", self._arms.canary), ("stable", self._arms.stable))
-        ]
-        return metric_data(rule, sides[0], sides[1], watch, problems)
-
-
-def _checked(arms: Arms) -> Arms:
-    for side, arm in (("canary", arms.canary), ("stable", arms.stable)):
-        try:
-            compiled(arm.pods)
-        except ValueError as error:
-            raise InvalidSpec(f"spec.comparison.arms.{side}.pods", str(error)) from error
-    return arms
-
 
 def _rules(spec: AnalysisRunSpec, metrics: Mapping[str, Metric]) -> RunRules:
     rules = tuple(
-        counts_rule(
+        metric_rule(
             metrics[raw.name],
             f"spec.metrics[{index}]",
             dry_run=first_match(spec.dry_run, raw.name) is not None,
@@ -239,35 +229,11 @@ def _rules(spec: AnalysisRunSpec, metrics: Mapping[str, Metric]) -> RunRules:
     return run_rules(spec.comparison or RunComparison(), rules)
 
 
-_Key = tuple[str, str]
-
-
-def _watched(metric: Metric, arms: Arms, namespace: str) -> dict[_Key, _Watched]:
-    """Return what is fetched for a metric, by role (events, total) and side (canary, stable, or both)."""
-    comparison = metric.comparison
-    if comparison is None or comparison.counts is None:
-        return {}
-    roles = {"events": comparison.counts.events, "total": comparison.counts.total}
-    sides: dict[str, Arm | None] = {"both": None}
-    if comparison.arms.by == "Query":
-        sides = {"canary": arms.canary, "stable": arms.stable}
-    watched: dict[_Key, _Watched] = {}
-    for role, text in roles.items():
-        for side, arm in sides.items() if text else ():
-            field = f'metric "{metric.name}" comparison.counts.{role}'
-            selector = fill_selector(text, arms, field, namespace=namespace, arm=arm, arm_name=side)
-            watched[role, side] = _Watched(metric, selector, SeriesStore())
-    return watched
-
-
-def _of_arm(
-    watched: Mapping[_Key, tuple[RawSeries, ...]], role: str, side: str, arm: Arm, pod_label: str
-) -> tuple[RawSeries, ...]:
-    if (role, side) in watched:
-        return watched[role, side]
-    both = watched.get((role, "both"), ())
-    belongs = compiled(arm.pods).fullmatch
-    return tuple(one for one in both if belongs(one.label(pod_label)[:_POD_NAME_MAX]))
+def _compared(
+    metric: Metric, rule: MetricRule, arms: Arms, namespace: str, started_at: float, whose: ArmOf
+) -> _Compared:
+    selectors = selectors_of(metric, arms, namespace)
+    return _Compared(metric, rule, selectors, WatchedMetric(rule, started_at, whose, sides_of(selectors)))
 
 
 def _shown(value: Value) -> str:

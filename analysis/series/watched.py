@@ -127,6 +127,11 @@ class WatchedMetric:
         self._samples[role].add(fetched, side, arm_of)
         self._known.fetched[role, side] = max(self._known.fetched[role, side], until)
 
+    @property
+    def fetched_until(self) -> float:
+        """Epoch seconds up to which all selectors were fetched; minus infinity where one never was."""
+        return min(self._known.fetched.values())
+
     def asks_from(self, role: str, side: str, lead_seconds: float) -> float:
         """Return the epoch second from which a selector is fetched next.
 
@@ -200,7 +205,7 @@ class WatchedMetric:
         warm_up = max(watch.warm_up_seconds, GROWTH_WARM_UP_SECONDS if growth else 0.0)
         ages = Ages.of(self._places, self._clock, self._pace, watch.pod_starts, milliseconds(warm_up))
         self._born = ages.born
-        until = min(watch.now, *self._known.fetched.values())
+        until = min(watch.now, self.fetched_until)
         whole = 0
         if np.isfinite(until):
             whole = self._clock.windows_before(self._clock.since_start(until) - 2 * self._pace.scrape_ms)
