@@ -1,4 +1,4 @@
-"""The median release: what pods would show if nothing varied. The engine is played on it; no formula is needed twice."""
+"""The median release: what pods would show if nothing varied. The engine is played on it, so no formula is doubled."""
 
 from dataclasses import dataclass
 

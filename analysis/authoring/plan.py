@@ -10,23 +10,29 @@ from analysis.authoring.service import Harm, PlannedStep, Service, harms_of
 from analysis.errors import InvalidSpec
 from analysis.evidence.combined import metric_shares
 from analysis.evidence.metric_parts import MetricNoise, metric_parts
-from analysis.rules import MetricRule, RunRules
+from analysis.rules import CountsRule, MetricRule, RunRules
 
 MAX_STEPS = 20
 _TOLERANCE_MAX = 10.0
 _BISECTIONS = 12
 _SETTLED_SECONDS = 7200.0
+_CURVE_POINTS = 60
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Sight:
-    """How long a harm takes to be seen, if it shows at the beginning of a step and the step is held."""
+    """How long a harm takes to be seen, if it shows at the beginning of a step and the step is held.
+
+    Attributes:
+        forgiven: the absolute difference that the metric forgives, where it is more than its harm is; else 0.
+    """
 
     metric: str
     harm: Harm
     wait: Wait
+    forgiven: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,16 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """How the log odds of a harm grow after a step began, the metric's share of the budget taken off."""
+
+    metric: str
+    harm: Harm
+    minutes: tuple[float, ...]
+    log_odds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Planner:
     """Plans rollouts of one template and service; the steps are what varies.
 
@@ -102,27 +118,46 @@ class Planner:
         for index, step in enumerate(steps):
             self.progress(f"step {index + 1} of {len(steps)}: {step.weight_percent}%")
             planned.append(self.step(steps, index))
-        wholes = tuple(self._whole(rule, harm, steps) for rule in self._acting for harm in harms_of(rule))
-        certified = all(self.noises[rule.name].main.certified for rule in self._acting)
+        wholes = tuple(self._whole(rule, harm, steps) for rule in self.acting for harm in harms_of(rule))
+        certified = all(self.noises[rule.name].main.certified for rule in self.acting)
         return Plan(self.service, tuple(planned), wholes, self.rules.budget, certified)
 
     def step(self, steps: tuple[PlannedStep, ...], index: int) -> StepPlan:
         """Return what one step can say, those before it having gone as planned."""
         sights = tuple(
-            Sight(rule.name, harm, self._sight(rule, harm, steps[: index + 1]))
-            for rule in self._acting
+            Sight(rule.name, harm, self.sight(rule, harm, steps[: index + 1]), self._forgiven(rule))
+            for rule in self.acting
             for harm in harms_of(rule)
         )
-        proofs = tuple(self._proof(rule, steps[: index + 1]) for rule in self._acting if rule.tolerance is not None)
+        proofs = tuple(self._proof(rule, steps[: index + 1]) for rule in self.acting if rule.tolerance is not None)
         return StepPlan(steps[index], sights, proofs)
 
+    def curves(self, steps: tuple[PlannedStep, ...], index: int) -> tuple[Curve, ...]:
+        """Return how the evidence of each harm grows at a step, over three times its duration."""
+        steps = steps[: index + 1]
+        return tuple(self._curve(rule, harm, steps) for rule in self.acting for harm in harms_of(rule))
+
+    def _curve(self, rule: MetricRule, harm: Harm, steps: tuple[PlannedStep, ...]) -> Curve:
+        game = self._game(rule, steps, harm, len(steps) - 1)
+        start = round(sum(step.seconds for step in steps[:-1]) / rule.interval_seconds)
+        length = math.ceil(3 * steps[-1].seconds / rule.interval_seconds)
+        after = sorted({round(length * point / _CURVE_POINTS) for point in range(_CURVE_POINTS + 1)})
+        share = math.log(self._shares[rule.name])
+        return Curve(
+            metric=rule.name,
+            harm=harm,
+            minutes=tuple(windows * rule.interval_seconds / 60 for windows in after),
+            log_odds=tuple(share + game.log_evidence(game.state_at(start + windows)) for windows in after),
+        )
+
     @property
-    def _acting(self) -> tuple[MetricRule, ...]:
+    def acting(self) -> tuple[MetricRule, ...]:
+        """The metrics that decide something."""
         return tuple(rule for rule in self.rules.rules if not rule.dry_run)
 
     @property
     def _shares(self) -> dict[str, float]:
-        return metric_shares({rule.name: rule.budget_weight for rule in self._acting})
+        return metric_shares({rule.name: rule.budget_weight for rule in self.acting})
 
     def _game(self, rule: MetricRule, steps: tuple[PlannedStep, ...], harm: Harm | None, harm_step: int) -> Game:
         seconds = sum(step.seconds for step in steps[:-1]) + max(HORIZON_SECONDS, steps[-1].seconds)
@@ -136,9 +171,14 @@ class Planner:
         )
         return Game.of(rule, self.noises[rule.name], course, max(self.rules.weight_increases, len(steps)))
 
-    def _sight(self, rule: MetricRule, harm: Harm, steps: tuple[PlannedStep, ...]) -> Wait:
+    def sight(self, rule: MetricRule, harm: Harm, steps: tuple[PlannedStep, ...]) -> Wait:
+        """Return how long a harm takes to be seen that shows at the beginning of the last step."""
         game = self._game(rule, steps, harm, len(steps) - 1)
         return game.wait(detection(game, self._shares[rule.name], -math.log(self.rules.budget)), len(steps) - 1)
+
+    def _forgiven(self, rule: MetricRule) -> float:
+        difference = rule.family.min_difference if isinstance(rule.family, CountsRule) else 0.0
+        return difference if difference > self.service.error_rate_of(rule.name) * rule.harm else 0.0
 
     def _proof(self, rule: MetricRule, steps: tuple[PlannedStep, ...]) -> Proof:
         game = self._game(rule, steps, None, 0)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from analysis.authoring.plan import Plan, Planner, Sight, StepPlan
-from analysis.authoring.service import PlannedStep
+from analysis.authoring.service import PlannedStep, harms_of
+from analysis.rules import MetricRule
 
 LONGEST_SECONDS = 3600.0
 """A step that would have to be longer is rather left out."""
@@ -41,14 +42,28 @@ def propose(planner: Planner, plan: Plan) -> Proposal:
 
 
 def first_weight(planner: Planner, seconds: float) -> int | None:
-    """Return the smallest weight at which the leading harm of each metric is seen in this time; None where none is."""
+    """Return the smallest weight at which the leading harm of each metric is seen in this time; None where none is.
+
+    Harms that are not even seen at the largest weight are left aside.
+    """
+    largest = _first_step(planner, _LADDER_PERCENT[-1], seconds)
+    seen = [rule for rule in planner.acting if _in_time(planner, rule, largest)]
+    if not seen:
+        return None
     for weight in _LADDER_PERCENT:
-        pods = max(math.ceil(planner.service.stable_pods * weight / 100), 1)
-        step = planner.step((PlannedStep(weight, pods, seconds),), 0)
-        waits = [sight.wait.seconds for sight in _leading(step)]
-        if all(wait is not None and wait <= seconds for wait in waits):
+        step = _first_step(planner, weight, seconds)
+        if all(_in_time(planner, rule, step) for rule in seen):
             return weight
     return None
+
+
+def _first_step(planner: Planner, weight: int, seconds: float) -> PlannedStep:
+    return PlannedStep(weight, max(math.ceil(planner.service.stable_pods * weight / 100), 1), seconds)
+
+
+def _in_time(planner: Planner, rule: MetricRule, step: PlannedStep) -> bool:
+    wait = planner.sight(rule, harms_of(rule)[0], (step,))
+    return wait.seconds is not None and wait.seconds <= step.seconds
 
 
 def _others_remain(plan: Plan, left_out: list[int]) -> bool:
@@ -59,7 +74,7 @@ def _with_pods(planner: Planner, before: tuple[PlannedStep, ...], step: PlannedS
     """Return the step with the fewest pods that let the most be known; never fewer than planned."""
     least = max([step.canary_pods, *(one.canary_pods for one in before)])
     best: StepPlan | None = None
-    for pods in range(least, max(planner.service.stable_pods, least) + 1):
+    for pods in _numbers(least, planner.service.stable_pods):
         planner.progress(f"{step.weight_percent}% with {pods} pods")
         tried = planner.step((*before, replace(step, canary_pods=pods)), len(before))
         if best is None or _unknowable(tried) < _unknowable(best):
@@ -69,6 +84,14 @@ def _with_pods(planner: Planner, before: tuple[PlannedStep, ...], step: PlannedS
     if best is None:
         raise AssertionError("a step has at least one number of pods")
     return best
+
+
+def _numbers(least: int, most: int) -> Iterator[int]:
+    """The number itself, some more, and then half as many again, up to the most."""
+    yield least
+    while least < most:
+        least = min(max(least + 1, least * 3 // 2), most)
+        yield least
 
 
 def _unknowable(step: StepPlan) -> int:

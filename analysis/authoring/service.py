@@ -2,10 +2,9 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
 from analysis.evidence.metric_parts import log_worsening
-from analysis.rules import Direction, MetricRule, family_name
+from analysis.rules import CountsRule, Direction, MetricRule, family_name
 from analysis.simulation.world import DEFAULT_BOUNDS
 
 EVENTS_PER_POD_HOUR = 1 / 30
@@ -77,13 +76,15 @@ _HARMS: dict[str, tuple[Harm, ...]] = {
     "Growth": (Harm("+50%/h", 1.50),),
     "Usage": (Harm("+30%", 1.30),),
 }
-
-Kind = Literal["Increase", "Decrease"]
+_RARE = (Harm("x10", 10.0),)
+"""Of events a pod-second, such as restarts: smaller harms take days to be seen."""
 
 
 def harms_of(rule: MetricRule) -> tuple[Harm, ...]:
     """Return the harms that are planned for, the leading one first; of a metric that may not fall, the inverse."""
     harms = _HARMS[family_name(rule.family)]
+    if isinstance(rule.family, CountsRule) and rule.family.pod_seconds:
+        harms = _RARE
     if rule.direction != "Decrease":
         return harms
     return tuple(Harm(f"/{harm.factor:g}", harm.factor) for harm in harms)

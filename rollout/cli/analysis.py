@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from rollout.api.analysis import AnalysisRun
+from rollout.cli import plan
 from rollout.cli.arguments import FAILED, UsageError, Verbs, add_group, add_verb, object_name
 from rollout.cli.target import Cluster, in_cluster, patiently, show, tell, typed
 from rollout.errors import ApiError, CoalmineError
@@ -18,7 +19,12 @@ Exit codes: 0 explained, 1 the record does not fit the run (or an error), 3 wron
 
 def add(commands: Verbs) -> None:
     """Add the verbs."""
-    verbs = add_group(commands, "analysis", "understand verdicts", "coalmine analysis explain web-6f4dfdb495-2 -n shop")
+    verbs = add_group(
+        commands, "analysis", "write templates, and understand verdicts",
+        "coalmine analysis explain web-6f4dfdb495-2 -n shop\n"
+        "coalmine analysis plan template.yaml --rps 100 --error-rate 0.5%",
+    )  # fmt: skip
+    plan.add(verbs)
     parser = add_verb(
         verbs, "explain", run, words="say in words what an AnalysisRun compared and found", more=_MORE,
         example="coalmine analysis explain web-6f4dfdb495-2 -n shop\ncoalmine analysis explain --file record.json.gz",

@@ -93,6 +93,14 @@ def add_verb(
     return parser
 
 
+def add_file_verb(verbs: Verbs, name: str, handler: Handler, *, words: str, example: str, more: str = "") -> Parser:
+    """A verb that works on files and needs no cluster; the arguments are those of `add_verb`."""
+    description = _sentence(words) + (f"\n\n{more}" if more else "")
+    parser = verbs.add_parser(name, help=words, description=description, epilog=_examples(example))
+    parser.set_defaults(handler=handler, failed=FAILED)
+    return parser
+
+
 def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
