@@ -20,6 +20,7 @@ from analysis.bodies import BodyTooLarge, read_body
 from analysis.errors import InvalidSpec, MeasurementError
 from analysis.expr.nodes import Value
 from analysis.provider_spec import PrometheusMetric
+from analysis.providers.native import NativeHistogram, bucket_series
 from analysis.series.raw import RawSeries, labels_of
 from analysis.spec import Metric
 
@@ -53,6 +54,7 @@ class _VectorItem(msgspec.Struct):
 class _MatrixItem(msgspec.Struct):
     metric: dict[str, str]
     values: list[tuple[float, str]] = []
+    histograms: list[tuple[float, NativeHistogram]] = []
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class PrometheusProvider:
         data = await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end)
         if data.result_type != "matrix":
             raise MeasurementError(f"Prometheus answered a range with a {data.result_type[:20]!r}")
-        return tuple(_series(item) for item in _decoded(data.result, list[_MatrixItem]))
+        return tuple(one for item in _decoded(data.result, list[_MatrixItem]) for one in _series(item))
 
     async def _query(self, spec: PrometheusMetric, query: str, at: float) -> _Data:
         url = _url(spec.address)
@@ -177,7 +179,11 @@ def _number(text: str) -> float:
         raise MeasurementError(f"Prometheus answered with the value {text[:40]!r}, which is no number") from error
 
 
-def _series(item: _MatrixItem) -> RawSeries:
+def _series(item: _MatrixItem) -> tuple[RawSeries, ...]:
+    """Return the series of an item; a native histogram is one a bound."""
+    native = bucket_series(item.metric, item.histograms, _number) if item.histograms else ()
+    if not item.values:
+        return native
     times = np.asarray([moment for moment, _ in item.values], dtype=np.float64)
     values = np.asarray([_number(text) for _, text in item.values], dtype=np.float64)
-    return RawSeries(labels_of(item.metric), times, values)
+    return (*native, RawSeries(labels_of(item.metric), times, values))

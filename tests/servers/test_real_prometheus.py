@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any, TypeVar
 
 import aiohttp
@@ -24,6 +25,7 @@ from tests.support import live_pods
 from tests.support.exposed import exposed
 from tests.support.live_pods import LivePod
 from tests.support.live_release import LiveRelease
+from tests.support.native_histogram import CONTENT_TYPE, NativeHistogram
 from tests.support.real_prometheus import RealPrometheus, Target
 
 T = TypeVar("T")
@@ -136,6 +138,34 @@ def test_a_target_that_goes_leaves_its_samples_and_no_marker_among_them(
             return series
 
     assert set(runner.run(story()).values) == {1.0}
+
+
+def test_a_native_histogram_counts_each_value_once_below_each_bound(
+    runner: asyncio.Runner, prometheus: RealPrometheus
+) -> None:
+    random, values = Random(1), list[float]()
+    histogram, scraped = NativeHistogram("seconds"), list[int]()
+
+    def scrape() -> bytes:
+        values.extend(random.lognormvariate(-3, 0.5) for _ in range(50))
+        for value in values[-50:]:
+            histogram.observe(value)
+        scraped.append(len(values))
+        return histogram.exposition({"code": "200"})
+
+    async def story() -> tuple[RawSeries, ...]:
+        async with exposed(scrape, CONTENT_TYPE) as address:
+            prometheus.watch([Target(address, {"pod": "web-1"})])
+            await prometheus.until("count_over_time(seconds[5m]) >= 4")
+            return await samples(prometheus, "seconds")
+
+    series = runner.run(story())
+    assert {(one.label("pod"), one.label("code")) for one in series} == {("web-1", "200")}
+    for one in series:
+        bound = float(one.label("le"))
+        assert one.values.tolist() == [
+            sum(value <= bound for value in values[:count]) for count in scraped[: one.values.size]
+        ]
 
 
 def test_a_query_that_prometheus_refuses_is_an_error_in_its_words(
