@@ -61,8 +61,10 @@ class IsolationForestDetector(
 ):
     """Isolation score, between 0 and 1, of scikit-learn's forests.
 
-    It is nearly blind to a change of one contrast among many: in our simulation it found 14 % of doubled errors where
-    the other two found 85 % and 97 %. Use it for surprises that no metric was configured for, never as a gate.
+    It is nearly blind to a change of one contrast among many. In 60 simulated rollouts a fault (six contrasts, a
+    look every two minutes, 200 healthy rollouts to calibrate on, budget 5 %) it found 13 % of doubled errors and 20 %
+    of CPU +30 %; the nearest neighbours 97 % and 100 %, the Mahalanobis distance 85 % and 100 %. Use it for
+    surprises that no metric was configured for, never as a gate.
     """
 
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=FEATURES_MAX)]

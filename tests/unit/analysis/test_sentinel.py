@@ -177,10 +177,24 @@ def test_of_a_long_history_as_many_looks_are_kept_as_fit() -> None:
     assert points[-1] == tuple(history[-1])
 
 
-def test_a_metric_that_never_varied_teaches_nothing() -> None:
-    rollouts = [np.where(np.arange(len(FEATURES)) == 2, np.nan, each) for each in _rollouts(16, 40)]
-    with pytest.raises(InvalidSpec, match=r"latency>250ms: never varies.*leave the metric out"):
-        fit_sentinel("Mahalanobis", FEATURES, rollouts)
+@pytest.mark.parametrize("kind", ["Mahalanobis", "NearestNeighbors"])
+def test_a_metric_that_is_seldom_there_is_left_out_and_makes_nobody_blind(kind: Kind) -> None:
+    rollouts = _rollouts(16, 220)
+    for index, rollout in enumerate(rollouts):
+        rollout[:, 5] = 0.0
+        rollout[3, 5] = 1.4 if index % 7 == 0 else np.nan
+        rollout[:, 6] = 2.0
+    fitted = fit_sentinel(kind, FEATURES, rollouts)
+    assert fitted.features == ("errors", "latency", "latency>250ms", "cpu", "memory", "queue")
+    found = look(fitted, {"errors": 8.0, "latency": 8.0, "restarts": 1.4}, budget=0.01)
+    assert found is not None
+    assert found.alarm
+    assert found.seen == 2
+
+
+def test_a_history_that_shows_nothing_teaches_nothing() -> None:
+    with pytest.raises(InvalidSpec, match="none is there in half of the looks"):
+        fit_sentinel("Mahalanobis", FEATURES, [np.full((20, 8), np.nan)] * 8)
 
 
 def test_too_little_history_is_said_with_numbers() -> None:

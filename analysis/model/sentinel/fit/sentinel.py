@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.errors import InvalidSpec, MeasurementError
 from analysis.evidence.special import FloatArray
@@ -16,6 +17,8 @@ from analysis.model.sentinel.model import SentinelModel
 from analysis.model.sentinel.threshold import largest_scores
 
 LOOKS_A_FEATURE_MIN = 10
+SHOWN_SHARE_MIN = 0.5
+"""What fewer looks show is left out: where restarts are rare, one is as far out as a Mahalanobis distance can see."""
 
 Kind = Literal["Mahalanobis", "NearestNeighbors", "IsolationForest"]
 
@@ -29,7 +32,8 @@ _FITS: dict[Kind, type[FittingDetector]] = {
 def fit_sentinel(kind: Kind, features: Sequence[str], rollouts: Sequence[FloatArray]) -> SentinelModel:
     """Return a sentinel learned from every second rollout and calibrated on the others.
 
-    A rollout that was learned from looks more usual than a new one, so it cannot say what is unusual.
+    A rollout that was learned from looks more usual than a new one, so it cannot say what is unusual. Features that
+    less than half of the looks show, or that never vary, are left out; guards and evidence watch rare events.
 
     Args:
         kind: detector.
@@ -38,7 +42,7 @@ def fit_sentinel(kind: Kind, features: Sequence[str], rollouts: Sequence[FloatAr
             was not there.
 
     Raises:
-        InvalidSpec: a rollout has another number of features, or a feature never varies.
+        InvalidSpec: a rollout has another number of features, or every feature is left out.
         MeasurementError: there are fewer than LOOKS_A_FEATURE_MIN looks a feature to learn from.
 
     >>> rng = np.random.default_rng(11)
@@ -52,21 +56,22 @@ def fit_sentinel(kind: Kind, features: Sequence[str], rollouts: Sequence[FloatAr
     for index, rollout in enumerate(rollouts):
         if rollout.ndim != 2 or rollout.shape[1] != len(features):
             raise InvalidSpec(f"rollouts[{index}]", f"has shape {rollout.shape}", f"give {len(features)} columns")
-    learned = filled(np.concatenate([np.zeros((0, len(features))), *rollouts[::2]]))
-    _check(learned, features)
-    detector = _FITS[kind]().fit(learned).export()
+    looks = filled(np.concatenate([np.zeros((0, len(features))), *rollouts[::2]]))
+    needed = LOOKS_A_FEATURE_MIN * len(features)
+    if len(looks) < needed:
+        raise MeasurementError(f"{len(looks)} healthy looks are too few to learn {len(features)} metrics: {needed}")
+    kept = _shown(looks)
+    if not len(kept):
+        raise InvalidSpec("features", "none is there in half of the looks", "compare metrics that the pods always have")
+    detector = _FITS[kind]().fit(looks[:, kept]).export()
     return SentinelModel(
-        features=tuple(features),
-        medians=tuple(np.median(learned, axis=0).tolist()),
-        largest_scores=largest_scores([detector.anomaly(filled(rollout)) for rollout in rollouts[1::2]]),
+        features=tuple(features[index] for index in kept),
+        medians=tuple(np.median(looks[:, kept], axis=0).tolist()),
+        largest_scores=largest_scores([detector.anomaly(filled(rollout)[:, kept]) for rollout in rollouts[1::2]]),
         detector=detector,
     )
 
 
-def _check(learned: FloatArray, features: Sequence[str]) -> None:
-    needed = LOOKS_A_FEATURE_MIN * len(features)
-    if len(learned) < needed:
-        raise MeasurementError(f"{len(learned)} healthy looks are too few to learn {len(features)} metrics: {needed}")
-    for name, spread in zip(features, np.ptp(learned, axis=0), strict=True):
-        if spread == 0:
-            raise InvalidSpec(f"features.{name}", "never varies in the history", "leave the metric out of the sentinel")
+def _shown(looks: FloatArray) -> npt.NDArray[np.int64]:
+    shown = (looks != 0).mean(axis=0) >= SHOWN_SHARE_MIN
+    return np.flatnonzero(shown & (np.ptp(looks, axis=0) > 0))
