@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from analysis.durations import parse_time
 from analysis.errors import InvalidSpec
-from analysis.failure_model_spec import Calibration, FailureModelSpec, ModelMetric, ModelNoise, Sentinel
+from analysis.failure_model_spec import Calibration, FailureModelSpec, LoadElasticity, ModelMetric, ModelNoise, Sentinel
 from analysis.limits import duration
 from analysis.model.decimals import parse_decimal
 from analysis.percent import parse_percent
@@ -52,18 +52,31 @@ def _metric(metric: ModelMetric, field: str) -> Iterator[InvalidSpec]:
     if not _DIGEST.fullmatch(metric.query_digest):
         yield InvalidSpec(f"{field}.queryDigest", "is no digest", "fit the model again, or write sha256:<64 digits>")
     yield from _noise(metric.noise, f"{field}.noise")
-    if metric.load_elasticity is not None:
-        elasticity, place = metric.load_elasticity, f"{field}.loadElasticity"
-        yield from _decimal(elasticity.value, f"{place}.value", -ELASTICITY_MAX, ELASTICITY_MAX)
-        yield from _decimal(elasticity.standard_error or "0", f"{place}.standardError", 0, ELASTICITY_MAX)
+    yield from _elasticity(metric.load_elasticity, f"{field}.loadElasticity")
+    yield from _tails(metric, field)
     if metric.usage is not None:
         yield from _decimal(metric.usage.per_pod_second, f"{field}.usage.perPodSecond", 0)
         yield from _decimal(metric.usage.per_load_unit, f"{field}.usage.perLoadUnit", 0)
+    yield from _tried(duration, metric.warm_up, f"{field}.warmUp")
+
+
+def _tails(metric: ModelMetric, field: str) -> Iterator[InvalidSpec]:
     if len(metric.tails) > TAILS_MAX:
         yield InvalidSpec(f"{field}.tails", f"has {len(metric.tails)}", f"at most {TAILS_MAX} are used")
     for index, tail in enumerate(metric.tails[:TAILS_MAX]):
         yield from _tried(_longer_than_nothing, tail, f"{field}.tails[{index}]")
-    yield from _tried(duration, metric.warm_up, f"{field}.warmUp")
+    if len(metric.tail_noise) not in {0, len(metric.tails)}:
+        problem = f"has {len(metric.tail_noise)}, but there are {len(metric.tails)} tails"
+        yield InvalidSpec(f"{field}.tailNoise", problem, "write the noise of each tail, in the order of tails")
+    for index, noise in enumerate(metric.tail_noise[:TAILS_MAX]):
+        yield from _noise(noise, f"{field}.tailNoise[{index}]")
+        yield from _elasticity(noise.load_elasticity, f"{field}.tailNoise[{index}].loadElasticity")
+
+
+def _elasticity(elasticity: LoadElasticity | None, field: str) -> Iterator[InvalidSpec]:
+    if elasticity is not None:
+        yield from _decimal(elasticity.value, f"{field}.value", -ELASTICITY_MAX, ELASTICITY_MAX)
+        yield from _decimal(elasticity.standard_error or "0", f"{field}.standardError", 0, ELASTICITY_MAX)
 
 
 def _noise(noise: ModelNoise, field: str) -> Iterator[InvalidSpec]:

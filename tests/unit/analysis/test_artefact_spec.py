@@ -26,6 +26,10 @@ def _model() -> Json:
         "noise": noise,
         "loadElasticity": {"value": "0.12", "standardError": "0.05"},
         "tails": ["250ms", "500ms"],
+        "tailNoise": [
+            {**noise, "loadElasticity": {"value": "0.2", "standardError": "0.1"}},
+            {"omegaSquared": "0.5", "tauSquared": "0.02"},
+        ],
         "usage": {"perPodSecond": "0.021", "perLoadUnit": "0.0043"},
         "warmUp": "3m",
     }
@@ -65,6 +69,12 @@ def test_a_whole_model_has_no_problem_and_the_least_one_neither() -> None:
 FIRST = ("metrics", 0)
 
 
+def test_more_tails_than_are_used_are_told() -> None:
+    model = _model()
+    model["metrics"][0] |= {"tails": ["250ms"] * 9, "tailNoise": []}
+    assert [problem.field for problem in _problems(model)] == ["spec.metrics[0].tails"]
+
+
 @pytest.mark.parametrize(
     ("damage", "place"),
     [
@@ -92,7 +102,13 @@ FIRST = ("metrics", 0)
         (_set(*FIRST, "usage", "perLoadUnit", to="-1"), "metrics[0].usage.perLoadUnit"),
         (_set(*FIRST, "usage", "perPodSecond", to=""), "metrics[0].usage.perPodSecond"),
         (_set(*FIRST, "tails", to=["250ms", "0s"]), "metrics[0].tails[1]"),
-        (_set(*FIRST, "tails", to=["250ms"] * 9), "metrics[0].tails"),
+        (_set(*FIRST, "tailNoise", to=[]), None),
+        (_set(*FIRST, "tailNoise", to=_model()["metrics"][0]["tailNoise"][:1]), "metrics[0].tailNoise"),
+        (_set(*FIRST, "tailNoise", 1, "tauSquared", to="-1"), "metrics[0].tailNoise[1].tauSquared"),
+        (
+            _set(*FIRST, "tailNoise", 0, "loadElasticity", "value", to="11"),
+            "metrics[0].tailNoise[0].loadElasticity.value",
+        ),
         (_set(*FIRST, "warmUp", to="-3m"), "metrics[0].warmUp"),
         (_set("calibration", "healthyRollouts", 1, to="inf"), "calibration.healthyRollouts[1]"),
         (_set("calibration", "healthyRollouts", to=["0"] * 10_001), "calibration.healthyRollouts"),
