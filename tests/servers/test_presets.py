@@ -8,17 +8,37 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 import yaml
 from aiohttp import web
 
+from analysis.evidence.guards import PodSeen
+from analysis.judgement import DataState, Judgement, MetricJudgement
+from analysis.measure import Look, RunMeasurer
 from analysis.presets.load import preset, presets
 from analysis.providers.prometheus import PrometheusProvider
 from rollout.sandbox.prometheus.api import make_app
 from rollout.sandbox.prometheus.store import Store
-from tests.support.preset_cases import CASES, TEXTS, Case, Labels, Scrapes, assert_as_expected, measured
+from tests.support.preset_cases import (
+    CANARY_POD,
+    CASES,
+    NAMESPACE,
+    STABLE_POD,
+    TEXTS,
+    Case,
+    Labels,
+    Pair,
+    Scrapes,
+    Slower,
+    assert_as_expected,
+    measured,
+    run_of,
+)
 
 FIRST, SECOND = 1_700_000_000.0, 1_700_000_030.0
+# The first text is there twice: a series that appears in a pod's second scrape may have been missed in its first.
+MOMENTS = ((FIRST - 30, 0), (FIRST, 0), (SECOND, 1))
 
 
 def relabelled(text: str, rules: Sequence[Mapping[str, Any]], target: Labels) -> str:
@@ -45,7 +65,7 @@ async def metrics_store(case: Case, folder: Path) -> AsyncIterator[str]:
     """Serve the sandbox's store with both scrapes in it."""
     store = Store(folder)
     rules = yaml.safe_load(preset(case.preset).relabelings) or []
-    for moment, number in ((FIRST, 0), (SECOND, 1)):
+    for moment, number in MOMENTS:
         for name, target in case.scraped:
             text = (TEXTS / f"{name}.{number}.txt").read_text()
             assert store.take(int(moment * 1000), {}, relabelled(text, rules, target))
@@ -67,6 +87,37 @@ def test_a_preset_finds_both_arms_in_what_its_component_prints(case: Case, tmp_p
             assert_as_expected(case, await measured(case, address, PrometheusProvider(session), scrapes))
 
     asyncio.run(ask())
+
+
+def of_the_engine(case: Case, metric: MetricJudgement) -> dict[str, Pair]:
+    """Return what the engine counted, by the keys of the case; levels and slopes are sums of nothing."""
+    roles = {"requests": ("events", "total"), "pod-seconds": ("events", ""), "load": ("used", "load")}[metric.unit]
+    if metric.family == "Histogram":
+        roles = ("", "buckets")
+    told = ((metric.canary.events, metric.stable.events), (metric.canary.total, metric.stable.total))
+    return {f"{metric.name}.{role}": pair for role, pair in zip(roles, told, strict=True) if role}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_engine_counts_what_a_preset_selects(case: Case, tmp_path: Path) -> None:
+    async def look() -> Judgement:
+        async with metrics_store(case, tmp_path) as address, aiohttp.ClientSession() as session:
+            run = run_of(case, address, warm_up="0s")
+            at_once = tuple(msgspec.structs.replace(metric, initial_delay="") for metric in run.metrics)
+            run = msgspec.structs.replace(run, metrics=at_once)
+            measurer = RunMeasurer(run, NAMESPACE, FIRST, PrometheusProvider(session))
+            old = [PodSeen(pod, FIRST - 3600) for pod in (CANARY_POD, STABLE_POD)]
+            return await measurer.look(Look(SECOND + 100, pods=old))
+
+    judgement = asyncio.run(look())
+    assert {metric.name for metric in judgement.metrics} == {key.split(".")[0] for key in case.expected}
+    for metric in judgement.metrics:
+        assert (metric.state, metric.problems) == (DataState.COLLECTING, ()), metric.name
+        assert metric.canary.pods == metric.stable.pods == 1
+        if metric.family not in {"Level", "Growth"}:
+            for key, pair in of_the_engine(case, metric).items():
+                expected = case.expected[key]
+                assert pair == pytest.approx(expected.requests if isinstance(expected, Slower) else expected), key
 
 
 def test_every_preset_is_tried() -> None:

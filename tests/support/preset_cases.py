@@ -5,14 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from analysis.arguments import fill_metric, fill_selector, run_values
+from analysis.arguments import fill_metric, run_values
 from analysis.background_spec import RolloutAnalysisBackground
+from analysis.comparison_spec import ComparisonSettings
 from analysis.presets.load import preset
 from analysis.providers.base import SeriesProvider
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms
+from analysis.selectors import selectors_of
 from analysis.series.raw import RawSeries
 from analysis.spec import Argument, Metric, TemplateRef
 from analysis.template import build_run
@@ -187,8 +188,8 @@ CASES = [
         {
             "restarts.events": (5, 0),
             "oom-kills.events": (1, 0),
-            "memory.query": (260 * 2**20, 201 * 2**20),
-            "memory-growth.query": (260 * 2**20, 201 * 2**20),
+            "memory.value": (260 * 2**20, 201 * 2**20),
+            "memory-growth.value": (260 * 2**20, 201 * 2**20),
         },
     ),
     Case(
@@ -197,8 +198,8 @@ CASES = [
         {
             "restarts.events": (3, 0),
             "oom-kills.events": (1, 0),
-            "memory.query": (260 * 2**20, 201 * 2**20),
-            "memory-growth.query": (260 * 2**20, 201 * 2**20),
+            "memory.value": (260 * 2**20, 201 * 2**20),
+            "memory-growth.value": (260 * 2**20, 201 * 2**20),
         },
         {
             "restarts-pod-label": "exported_pod",
@@ -209,13 +210,13 @@ CASES = [
     Case(
         "coalmine-pod-cpu",
         [NODE, *pods("requests")],
-        {"cpu.query": (6.75, 3.0), "cpu.load": (100, 50)},
+        {"cpu.used": (6.75, 3.0), "cpu.load": (100, 50)},
         {"requests": "http_requests_total"},
     ),
     Case(
         "coalmine-pod-cpu",
         [NODE, *pods("istio")],
-        {"cpu.query": (6.75, 3.0), "cpu.load": (100, 500)},
+        {"cpu.used": (6.75, 3.0), "cpu.load": (100, 500)},
         {"requests": "istio_requests_total", "requests-label": "reporter", "requests-value": "destination"},
     ),
     Case(
@@ -227,20 +228,20 @@ CASES = [
         "coalmine-jvm-micrometer",
         pods("jvm-micrometer"),
         {
-            "heap-growth.query": (20320344, 3170112),
-            "gc-pauses.query": (0.017, 0.013),
+            "heap-growth.value": (20320344, 3170112),
+            "gc-pauses.used": (0.017, 0.013),
             "gc-pauses.load": (100, 100),
-            "threads.query": (46, 6),
+            "threads.value": (46, 6),
         },
     ),
     Case(
         "coalmine-jvm",
         [*pods("jvm"), *pods("requests")],
         {
-            "heap-growth.query": (20320344, 3170112),
-            "gc-pauses.query": (0.018, 0.011),
+            "heap-growth.value": (20320344, 3170112),
+            "gc-pauses.used": (0.018, 0.011),
             "gc-pauses.load": (100, 50),
-            "threads.query": (46, 6),
+            "threads.value": (46, 6),
         },
         {"requests": "http_requests_total"},
     ),
@@ -264,10 +265,13 @@ class Scrapes:
         return sum(float(s.values[-1]) for s in series if s.times[-1] >= self.changed)
 
 
-def run_of(case: Case, address: str) -> AnalysisRunSpec:
+def run_of(case: Case, address: str, warm_up: str = "3m") -> AnalysisRunSpec:
     """Build the run as a Rollout would."""
     return build_run(
-        RolloutAnalysisBackground(templates=(TemplateRef(template_name=case.preset, cluster_scope=True),)),
+        RolloutAnalysisBackground(
+            templates=(TemplateRef(template_name=case.preset, cluster_scope=True),),
+            comparison=ComparisonSettings(warm_up=warm_up),
+        ),
         lambda reference: preset(reference.template_name).spec,
         args=[Argument(name=key, value=value) for key, value in {"prometheus": address, **case.args}.items()],
         arms=ARMS,
@@ -280,34 +284,35 @@ async def measured(case: Case, address: str, provider: SeriesProvider, scrapes: 
     run = run_of(case, address)
     for index, raw in enumerate(run.metrics):
         metric = fill_metric(raw, run_values(run.args), f"spec.metrics[{index}]")
-        for role, selector in _selectors(metric).items():
+        selectors = selectors_of(metric, ARMS, NAMESPACE)
+        for role in dict.fromkeys(role for role, _ in selectors):
             key = f"{metric.name}.{role}"
-            arms = await _both_arms(provider, metric, selector, scrapes)
+            arms = await _both_arms(
+                provider, metric, {s: text for (r, s), text in selectors.items() if r == role}, scrapes
+            )
             found[key] = _read(metric, arms, case.expected.get(key), scrapes)
     return found
-
-
-def _selectors(metric: Metric) -> dict[str, str]:
-    comparison = msgspec.to_builtins(metric.comparison)
-    family = next(comparison[name] for name in ("counts", "histogram", "gauge") if name in comparison)
-    return {key: family[key] for key in ("events", "total", "buckets", "query", "load") if key in family}
 
 
 _BothArms = tuple[Sequence[RawSeries], Sequence[RawSeries]]
 
 
-async def _both_arms(provider: SeriesProvider, metric: Metric, selector: str, scrapes: Scrapes) -> _BothArms:
-    """Ask as a run does: one query for both arms, told apart by pods, or one query an arm."""
+async def _both_arms(
+    provider: SeriesProvider, metric: Metric, selectors: Mapping[str, str], scrapes: Scrapes
+) -> _BothArms:
+    """Ask for each side; where one query covers both, tell the arms apart by the names of their pods."""
     assert metric.comparison is not None
-    arms = metric.comparison.arms
-    sides = []
-    for name, arm in (("canary", ARMS.canary), ("stable", ARMS.stable)):
-        asked = arm if arms.by == "Query" else None
-        filled = fill_selector(selector, ARMS, "selector", namespace=NAMESPACE, arm=asked, arm_name=name)
-        found = await provider.samples(metric, filled, scrapes.start, scrapes.end)
-        label = arms.pod_label or "pod"
-        sides.append(found if asked else tuple(s for s in found if re.fullmatch(arm.pods, s.label(label))))
-    return sides[0], sides[1]
+    found = {
+        side: await provider.samples(metric, selector, scrapes.start, scrapes.end)
+        for side, selector in selectors.items()
+    }
+    if "both" not in found:
+        return found["canary"], found["stable"]
+    label = metric.comparison.arms.pod_label or "pod"
+    canary, stable = (
+        tuple(s for s in found["both"] if re.fullmatch(arm.pods, s.label(label))) for arm in (ARMS.canary, ARMS.stable)
+    )
+    return canary, stable
 
 
 def _read(metric: Metric, arms: _BothArms, expected: Pair | Slower | None, scrapes: Scrapes) -> Pair | Slower:

@@ -60,10 +60,15 @@ class TypicalPart:
 
 
 def log_scores(bounds: tuple[float, ...]) -> FloatArray:
-    """Return ln of the geometric middle of each bucket, the open ends extrapolated."""
-    upper = np.asarray(bounds, dtype=np.float64)
+    """Return ln of the geometric middle of each bucket, the open ends extrapolated.
+
+    OpenTelemetry's older bounds begin at 0: what lies below has no logarithm, and counts as the first bucket above.
+    """
+    known = np.asarray(bounds, dtype=np.float64)
+    upper = known[known > 0]
     middles = np.sqrt(upper[1:] * upper[:-1])
-    return np.asarray(np.log(np.concatenate([[upper[0] * _FIRST_MID], middles, [upper[-1] * _LAST_MID]])))
+    scores = np.log(np.concatenate([[upper[0] * _FIRST_MID], middles, [upper[-1] * _LAST_MID]]))
+    return np.concatenate([np.full(known.size - upper.size, scores[0]), scores])
 
 
 def _spread(buckets: FloatArray, scores: FloatArray) -> float:
