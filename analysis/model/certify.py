@@ -1,0 +1,160 @@
+"""The certificate of a model: what the judge does with it in releases cut from history it has never seen.
+
+It is computed here and never copied from a manifest. Placebos of one piece of history resemble each other, so false
+rollbacks are counted a piece.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analysis.durations import format_time
+from analysis.errors import InvalidSpec
+from analysis.evidence.metric_parts import MetricNoise
+from analysis.evidence.table import Table
+from analysis.failure_model_spec import Certificate, Detection, HeldOut
+from analysis.model.binomial import lower_bound, upper_bound
+from analysis.model.faults import Fault, faults_of
+from analysis.model.placebo import Release, placebo
+from analysis.model.plan import Plan
+from analysis.model.play import Outcome, play
+from analysis.percent import format_percent
+from analysis.rules import RunRules
+
+SEGMENTS_MAX = 500
+"""More pieces would certify budgets below 0.6 %, which take weeks of history."""
+PLACEBOS_A_SEGMENT = 2
+FAULTY_RELEASES = 40
+"""For each fault: enough to tell 95 % from 80 %."""
+FAULTS_MAX = 24
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a model is tried on.
+
+    Attributes:
+        segments: pieces of held-out history, by metric, stable pods only; those after SEGMENTS_MAX are left out.
+        began_at: epoch seconds at which each piece begins; empty where that is not known.
+        seed: chooses the posing pods.
+    """
+
+    rules: RunRules
+    noises: Mapping[str, MetricNoise]
+    plan: Plan
+    segments: Sequence[Mapping[str, Table]]
+    began_at: Sequence[float] = ()
+    limit_raise: float = 0.0
+    seed: int = 0
+
+
+@dataclass
+class Tally:
+    """What was found so far."""
+
+    placebos: list[tuple[int, Outcome]] = field(default_factory=list)
+    """Number of the piece, and how its placebo ended."""
+    faulty: dict[str, list[Outcome]] = field(default_factory=dict)
+    """How releases with each fault ended."""
+
+    @property
+    def segments(self) -> int:
+        """Pieces that gave a placebo."""
+        return len({segment for segment, _ in self.placebos})
+
+    @property
+    def false_segments(self) -> int:
+        """Pieces of which a placebo was rolled back."""
+        return len({segment for segment, outcome in self.placebos if outcome.failed_at_seconds is not None})
+
+    @property
+    def log_evidence(self) -> tuple[float, ...]:
+        """The largest log evidence of each placebo."""
+        return tuple(outcome.largest_log_evidence for _, outcome in self.placebos)
+
+
+def tried(trial: Trial, *, faults: bool = True) -> Iterator[Tally]:
+    """Play placebos, then faulty releases; yields after each release, so that a caller shows progress or stops.
+
+    Raises:
+        InvalidSpec: no piece of history can give a placebo.
+    """
+    tally = Tally()
+    for number, segment in enumerate(trial.segments[:SEGMENTS_MAX]):
+        for again in range(PLACEBOS_A_SEGMENT):
+            release = _placebo(trial, segment, number * PLACEBOS_A_SEGMENT + again)
+            if release is not None:
+                outcome = play(release, trial.rules, trial.noises, trial.limit_raise, to_the_end=True)
+                tally.placebos.append((number, outcome))
+                yield tally
+    if not tally.placebos:
+        raise InvalidSpec("history", "no piece of it can give a placebo", "two pods with traffic are the least")
+    for fault in faults_of(trial.rules.rules)[:FAULTS_MAX] if faults else ():
+        yield from _with_fault(trial, fault, tally)
+
+
+def _placebo(trial: Trial, segment: Mapping[str, Table], number: int) -> Release | None:
+    try:
+        return placebo(segment, trial.rules, trial.plan, trial.seed + number)
+    except InvalidSpec:
+        # A piece in which the service had one pod, or none, is no use; the certificate says how many were.
+        return None
+
+
+def _with_fault(trial: Trial, fault: Fault, tally: Tally) -> Iterator[Tally]:
+    outcomes = tally.faulty.setdefault(fault.name, [])
+    pieces = trial.segments[:SEGMENTS_MAX]
+    for number in range(min(FAULTY_RELEASES, len(pieces))):
+        # Spread over all of the history, so that each time of day is there.
+        release = _placebo(trial, pieces[number * len(pieces) // min(FAULTY_RELEASES, len(pieces))], number)
+        if release is not None and release.tables[fault.metric].canary.pods:
+            faulty = fault.put_into(release, trial.seed + number)
+            outcomes.append(play(faulty, trial.rules, trial.noises, trial.limit_raise))
+            yield tally
+
+
+def certificate(trial: Trial, tally: Tally) -> Certificate:
+    """Return what was found, as a status shows it."""
+    began = trial.began_at[:SEGMENTS_MAX]
+    length = max((t.windows * t.interval_seconds for s in trial.segments for t in s.values()), default=0.0)
+    return Certificate(
+        budget=format_percent(trial.rules.budget),
+        held_out=HeldOut(
+            from_=format_time(min(began)) if began else "",
+            to=format_time(max(began) + length) if began else "",
+            segments=tally.segments,
+        ),
+        placebos=len(tally.placebos),
+        false_rollbacks=sum(outcome.failed_at_seconds is not None for _, outcome in tally.placebos),
+        false_rollback_upper_bound=format_percent(upper_bound(tally.false_segments, tally.segments)),
+        detects=tuple(_detection(name, outcomes) for name, outcomes in tally.faulty.items() if outcomes),
+    )
+
+
+def _detection(name: str, outcomes: Sequence[Outcome]) -> Detection:
+    times = sorted(outcome.failed_at_seconds for outcome in outcomes if outcome.failed_at_seconds is not None)
+    # The median over all releases: where less than half are found, there is none.
+    median = times[(len(outcomes) - 1) // 2] if 2 * len(times) > len(outcomes) else None
+    return Detection(
+        fault=name,
+        found=format_percent(len(times) / len(outcomes)),
+        median_time="" if median is None else f"{median / 60:.3g}m",
+    )
+
+
+def keeps_budget(tally: Tally, budget: float) -> bool:
+    """Whether false rollbacks are shown to be within the budget: 299 pieces without one at 1 %."""
+    return upper_bound(tally.false_segments, tally.segments) <= budget
+
+
+def breaks_budget(tally: Tally, budget: float) -> bool:
+    """Whether false rollbacks are shown to exceed the budget."""
+    return lower_bound(tally.false_segments, tally.segments) > budget
+
+
+def placebo_quantile99(tally: Tally) -> float:
+    """Return the 99 % quantile of the largest log evidence of placebos."""
+    values = sorted(tally.log_evidence)
+    if not values:
+        raise InvalidSpec("history", "gave no placebo", "read a longer one")
+    return statistics.quantiles(values, n=100, method="inclusive")[98] if len(values) > 1 else values[0]
