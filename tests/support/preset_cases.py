@@ -101,7 +101,7 @@ CASES = [
         {
             "http-errors.events": (10, 10),
             "http-errors.total": (50, 200),
-            "http-latency.buckets": Slower((50, 200), 0.01, (50, 0)),
+            "http-latency.buckets": Slower((50, 200), 0.01, (50, 3)),
         },
     ),
     Case(
