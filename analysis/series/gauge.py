@@ -32,7 +32,8 @@ def gauge(scene: Scene, rule: GaugeRule) -> tuple[Cells, Cells, FloatArray]:
     raw = _means(readings, frame)
     settled = raw if not young.any() else _means(readings.kept(~young), frame)
     unfit = np.isfinite(settled) & ~_fits(settled, rule)
-    return _cells(settled, rule, frame), _cells(raw, rule, frame), unfit.sum(axis=0).astype(np.float64)
+    cells = _cells(settled, rule, frame)
+    return cells, cells if raw is settled else _cells(raw, rule, frame), unfit.sum(axis=0).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,10 @@ class _Readings:
 
 
 def _readings(scene: Scene) -> _Readings:
-    samples = scene.roles[ROLE]
-    source, facts = samples.source, samples.sources
-    row = samples.places.rows_of(facts.place[source])
-    readings = _Readings(
-        row, row, source, facts.counter[source], facts.target[source], samples.time, samples.values[:, 0]
-    )
+    rows = scene.rows[ROLE]
+    source, facts = rows.source, rows.samples.sources
+    counter, target = facts.counter[source], facts.target[source]
+    readings = _Readings(rows.row, rows.row, source, counter, target, rows.time, rows.values[:, 0])
     # What came before the run, or while the metric waits, belongs to no window.
     return readings.kept(readings.time > scene.frame.counted_from)
 

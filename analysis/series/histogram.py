@@ -71,12 +71,15 @@ def histogram(scene: Scene, buckets: Buckets) -> tuple[Cells, Cells, FloatArray]
     settled, raw = both(scene, scene.watched(ROLE), replace(gains, amounts=parts))
     begins = max(scene.frame.clock.window(np.asarray([buckets.known_from]))[0] - scene.frame.first, 0)
     tally = binned(replace(gains, amounts=np.stack([torn, np.ones(torn.size)], axis=1)), scene.frame, None)
-    return _known(settled, int(begins)), _known(raw, int(begins)), tally.sum(axis=0)
+    cells = _known(settled, int(begins))
+    return cells, cells if raw is settled else _known(raw, int(begins)), tally.sum(axis=0)
 
 
 def _known(parts: tuple[FloatArray, ...], begins: int) -> Cells:
-    seconds, amounts = parts[0][:, :, 0].copy(), parts[1].copy()
-    seconds[:, :begins], amounts[:, :begins] = 0.0, 0.0
+    seconds, amounts = parts[0][:, :, 0], parts[1]
+    if begins > 0:
+        seconds, amounts = seconds.copy(), amounts.copy()
+        seconds[:, :begins], amounts[:, :begins] = 0.0, 0.0
     return Cells(seconds, amounts)
 
 

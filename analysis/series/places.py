@@ -31,8 +31,8 @@ class Places:
         present_since: of each place, since when it is scraped without a long gap.
     """
 
-    row: list[int] = field(default_factory=list)
-    arm: list[int] = field(default_factory=list)
+    row: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    arm: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     names: list[str] = field(default_factory=list)
     first: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     last: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -45,34 +45,27 @@ class Places:
         known = self._places.get(number)
         if known is not None:
             return known
-        self.row.append(self._row(arm, pod))
+        self.row = np.append(self.row, self._row(arm, pod))
         self.first = np.append(self.first, NEVER)
         self.last = np.append(self.last, -NEVER)
         self.present_since = np.append(self.present_since, NEVER)
-        return self._places.setdefault(number, len(self.row) - 1)
+        return self._places.setdefault(number, self.row.size - 1)
 
     def _row(self, arm: int, pod: str) -> int:
         known = self._rows.get((arm, pod))
         if known is not None:
             return known
-        self.arm.append(arm)
+        self.arm = np.append(self.arm, arm)
         # The other metrics of a run name the same pods.
         self.names.append(sys.intern(pod))
-        return self._rows.setdefault((arm, pod), len(self.arm) - 1)
+        return self._rows.setdefault((arm, pod), self.arm.size - 1)
 
     def see(self, places: IntArray, times: IntArray) -> None:
         """Take in that places had samples at some times."""
         np.minimum.at(self.first, places, times)
         np.maximum.at(self.last, places, times)
 
-    def rows_of(self, places: IntArray) -> IntArray:
-        """Return the rows of some places."""
-        return np.asarray(self.row, dtype=np.int64)[places]
-
     def first_of(self, arm: int) -> int | None:
         """Return the time of an arm's first sample; None without any."""
-        return min((int(self.first[p]) for p, row in enumerate(self.row) if self.arm[row] == arm), default=None)
-
-    def last_of(self, arm: int) -> int | None:
-        """Return the time of an arm's newest sample; None without any."""
-        return max((int(self.last[p]) for p, row in enumerate(self.row) if self.arm[row] == arm), default=None)
+        of_arm = self.first[self.arm[self.row] == arm]
+        return int(of_arm.min()) if of_arm.size else None

@@ -47,16 +47,15 @@ class Presence:
     begins: IntArray
 
     @classmethod
-    def of(cls, places: Places, samples: Iterable[Samples], cut: int, pace: Pace) -> "Presence":
+    def of(cls, places: Places, samples: Iterable[Samples], pace: Pace) -> "Presence":
         """Return the scrapes that the selectors of a metric show together."""
-        scrapes = np.zeros(0, dtype=np.int64)
-        for one in samples:
-            scrapes = np.union1d(scrapes, packed(one.sources.place[one.source], one.time))
+        every = [*samples]
+        scrapes = np.unique(np.concatenate([packed(one.sources.place[one.source], one.time) for one in every]))
         place, time = index_of(scrapes), time_of(scrapes)
         begins = np.ones(scrapes.size, dtype=np.bool_)
         begins[1:] = (place[1:] != place[:-1]) | (time[1:] - time[:-1] > pace.gap_max_ms)
         # What is older than the cut is the last of many.
-        return cls(places, scrapes, scrapes[begins & (time > cut)])
+        return cls(places, scrapes, scrapes[begins & (time > every[0].cut)])
 
     def scrape_before(self, place: IntArray, time: IntArray) -> IntArray:
         """Return the scrape of each place before a time, NONE where none is held."""
@@ -71,7 +70,7 @@ class Presence:
 
     def keep(self, cut: int) -> None:
         """Note in the places what will be forgotten: since when each was present at the cut."""
-        place = np.arange(len(self.places.row))
+        place = np.arange(self.places.row.size)
         seen = self.places.first <= cut
         since = self.since(place, np.full(place.size, cut))
         self.places.present_since = np.where(seen, since, self.places.present_since)

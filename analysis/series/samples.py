@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from analysis.evidence.special import FloatArray
 from analysis.series.clock import IntArray, WindowClock
 from analysis.series.labels import bound_of, described, key_of
 from analysis.series.packed import TIME_MS_MAX, index_of, packed, time_of
-from analysis.series.places import ArmOf, Places
+from analysis.series.places import NEVER, ArmOf, Places
 from analysis.series.raw import Labels, RawSeries
 
 BoolArray = npt.NDArray[np.bool_]
@@ -40,6 +41,11 @@ class Sources:
     target: IntArray
     first: IntArray
 
+    @cached_property
+    def doubled(self) -> bool:
+        """Whether some of them may be the same counter."""
+        return np.unique(self.counter).size < self.counter.size
+
     @classmethod
     def none(cls) -> "Sources":
         """Return no sources."""
@@ -59,6 +65,24 @@ class Sources:
         return self.key, self.place, self.counter, self.target, self.first
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a selector that are of use, taken apart once for a look.
+
+    Attributes:
+        values: (rows, needed columns).
+        place: of each row, where it was scraped.
+        row: of each row, the row of the table.
+    """
+
+    samples: "Samples"
+    source: IntArray
+    time: IntArray
+    values: FloatArray
+    place: IntArray
+    row: IntArray
+
+
 @dataclass
 class Samples:
     """What is held of one selector.
@@ -72,6 +96,7 @@ class Samples:
         needed: bounds of the columns that a row must have to be of use; None where all rows are.
         cut: up to here only the newest row of each source is held.
         repeated: by the number of a source that is not counted, that of the one it repeats, or 0 where it is over.
+        last: time of the newest sample of each arm.
         strangers: series without a usable bound that were met.
     """
 
@@ -87,6 +112,7 @@ class Samples:
     cut: int = -TIME_MS_MAX
     repeated: dict[int, int] = field(default_factory=dict)
     strangers: int = 0
+    last: IntArray = field(default_factory=lambda: np.full(2, -NEVER))
 
     def __post_init__(self) -> None:
         """Without a bound there is one column, with bounds each has its own."""
@@ -102,6 +128,17 @@ class Samples:
     def time(self) -> IntArray:
         """The time of each row."""
         return time_of(self.rows)
+
+    def taken_apart(self) -> Rows:
+        """Return the rows that have a sample in each needed column."""
+        source, time, values = self.source, self.time, self.values
+        complete = self.complete
+        if not complete.all():
+            source, time, values = source[complete], time[complete], values[complete]
+        if self.needed is not None:
+            values = values[:, self.needed_columns]
+        place = self.sources.place[source]
+        return Rows(self, source, time, values, place, self.places.row[place])
 
     def add(self, fetched: Iterable[RawSeries], side: str, arm_of: ArmOf) -> None:
         """Merge what was fetched; a sample that is there already is replaced.
@@ -173,7 +210,9 @@ class Samples:
         source, time = source[usable], time[usable]
         self._put(packed(source, time), column[usable], values[usable])
         np.minimum.at(self.sources.first, source, time)
-        self.places.see(self.sources.place[source], time)
+        place = self.sources.place[source]
+        self.places.see(place, time)
+        np.maximum.at(self.last, self.places.arm[self.places.row[place]], time)
         self._trim()
 
     def _put(self, rows: IntArray, column: IntArray, values: FloatArray) -> None:

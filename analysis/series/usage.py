@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.evidence.special import FloatArray
-from analysis.series.ages import Ages
 from analysis.series.binned import binned
 from analysis.series.families import Cells, Scene
 from analysis.series.gains import Gains
@@ -53,8 +52,10 @@ def usage(scene: Scene, waiting: Waiting | None) -> tuple[Cells, Cells, list[Wai
     limit = max(scene.pace.gap_max_ms // scene.frame.clock.interval_ms, 1)
     rows = scene.frame.rows
     before = Waiting.nothing(rows, limit) if waiting is None else waiting.widened(rows, limit)
-    settled, after = _joined(_found(used, load, seconds, scene, scene.ages), before, limit)
-    raw, _ = _joined(_found(used, load, seconds, scene, None), Waiting.nothing(rows, limit), limit)
+    settled, after = _joined(_found((used, load, seconds), scene, young=False), before, limit)
+    if not any(scene.young(part).any() for part in (used, load, seconds)):
+        return settled, settled, after
+    raw, _ = _joined(_found((used, load, seconds), scene, young=True), Waiting.nothing(rows, limit), limit)
     return settled, raw, after
 
 
@@ -67,15 +68,18 @@ class _Found:
     torn: BoolArray
 
 
-def _found(used: Gains, load: Gains, seconds: Gains, scene: Scene, ages: Ages | None) -> _Found:
-    amounts = np.concatenate([binned(part, scene.frame, ages) for part in (used, load, seconds)], axis=2)
-    seen = [binned(_counted(part, np.ones(part.row.size)), scene.frame, ages) > 0 for part in (used, load)]
-    torn = [binned(_counted(part, part.is_reset.astype(np.float64)), scene.frame, ages) > 0 for part in (used, load)]
-    return _Found(amounts, (seen[0] & seen[1])[:, :, 0], (torn[0] | torn[1])[:, :, 0])
+def _found(parts: tuple[Gains, Gains, Gains], scene: Scene, *, young: bool) -> _Found:
+    left_out = [None if young else scene.young(part) for part in parts]
+    amounts = [binned(part, scene.frame, one) for part, one in zip(parts, left_out, strict=True)]
+    counters = zip(parts[:2], left_out[:2], strict=True)
+    # Beside the amounts: how many increases there are, and how many of them lost a part.
+    tallies = [binned(_tallied(part), scene.frame, one) > 0 for part, one in counters]
+    known, torn = tallies[0] & tallies[1], tallies[0] | tallies[1]
+    return _Found(np.concatenate(amounts, axis=2), known[:, :, 0], torn[:, :, 1])
 
 
-def _counted(gains: Gains, amounts: FloatArray) -> Gains:
-    return replace(gains, amounts=amounts[:, None])
+def _tallied(gains: Gains) -> Gains:
+    return replace(gains, amounts=np.stack([np.ones(gains.row.size), gains.is_reset], axis=1))
 
 
 def _joined(found: _Found, waiting: Waiting, limit: int) -> tuple[Cells, list[Waiting]]:

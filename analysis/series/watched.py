@@ -74,7 +74,6 @@ class _Known:
         forgotten: windows that are forgotten.
         waiting: of a Usage, after the windows that are forgotten.
         watched: whether each arm was watched at all.
-        last: time of the newest sample of each arm, by role.
         odd: how many values of forgotten windows were odd, and of how many.
     """
 
@@ -84,7 +83,6 @@ class _Known:
     buckets: Buckets | None = None
     waiting: Waiting | None = None
     watched: list[bool] = field(default_factory=lambda: [False, False])
-    last: dict[str, list[int]] = field(default_factory=dict)
     odd: FloatArray = field(default_factory=lambda: np.zeros(2))
 
 
@@ -109,7 +107,9 @@ class WatchedMetric:
         # What the last look found by window, from the first that is not forgotten on.
         self._after: list[Waiting] = []
         self._odd = np.zeros((0, 2))
-        self._born = np.zeros(0, dtype=np.int64)
+        self._starts: Mapping[str, tuple[float, ...]] = {}
+        self._ages_of: tuple[bytes, Pace, int] | None = None
+        self._ages = Ages.of(self._places, self._clock, self._pace, {}, 0)
 
     def add(self, role: str, side: str, fetched: Iterable[RawSeries], until: float) -> None:
         """Take in an answer; answers may overlap.
@@ -147,15 +147,16 @@ class WatchedMetric:
         self._learn_pace(watch.now)
         scene = self._scene(watch)
         settled, raw, bounds = self._made(scene)
-        tables = [self._table(cells, scene, bounds, first_window) for cells in (settled, raw)]
-        for arm, table in ((CANARY, tables[0].canary), (STABLE, tables[0].stable)):
-            self._known.watched[arm] |= bool((table.seconds > 0).any())
+        table = self._table(settled, scene, bounds, first_window)
+        with_young = table if raw is settled else self._table(raw, scene, bounds, first_window)
+        for arm, table_of_arm in ((CANARY, table.canary), (STABLE, table.stable)):
+            self._known.watched[arm] = self._known.watched[arm] or bool(table_of_arm.seconds.any())
         since = self._no_data_since(watch)
         watched = all(self._known.watched)
         state = DataState.COLLECTING if watched else DataState.WARMING_UP
         return MetricData(
-            table=tables[0],
-            raw=tables[1],
+            table=table,
+            raw=with_young,
             state=state if since is None else DataState.NO_DATA,
             no_data_since=since,
             problems=(*self._problems(), *(self._missing() if since is not None else ())),
@@ -168,7 +169,7 @@ class WatchedMetric:
         if known.pace_ms is None or done <= 0:
             return
         cut = before_window * self._clock.interval_ms
-        self._presence(pace).keep(cut)
+        Presence.of(self._places, self._samples.values(), pace).keep(cut)
         for samples in self._samples.values():
             keep_states(samples, pace, self._widened_born(), cut)
             samples.forget(cut, cut - pace.gap_max_ms)
@@ -177,21 +178,14 @@ class WatchedMetric:
         self._after, self._odd = self._after[done:], self._odd[done:]
         known.forgotten = before_window
 
-    @property
-    def _cut(self) -> int:
-        return next(iter(self._samples.values())).cut
-
-    def _presence(self, pace: Pace) -> Presence:
-        return Presence.of(self._places, self._samples.values(), self._cut, pace)
-
     def _widened_born(self) -> IntArray:
-        born = np.full(len(self._places.row), NEVER, dtype=np.int64)
-        born[: self._born.size] = self._born
+        born = np.full(self._places.row.size, NEVER)
+        born[: self._ages.born.size] = self._ages.born
         return born
 
     def _learn_pace(self, now: float) -> None:
         """Learn how often is scraped from the first windows with samples, once and for all."""
-        if self._known.pace_ms is not None or not self._places.row:
+        if self._known.pace_ms is not None or not self._places.row.size:
             return
         first = int(self._places.first.min())
         until = first + _PACE_WINDOWS * self._clock.interval_ms
@@ -203,8 +197,7 @@ class WatchedMetric:
     def _scene(self, watch: Watch) -> Scene:
         growth = isinstance(self._rule.family, GaugeRule) and self._rule.family.type == "Growth"
         warm_up = max(watch.warm_up_seconds, GROWTH_WARM_UP_SECONDS if growth else 0.0)
-        ages = Ages.of(self._places, self._clock, self._pace, watch.pod_starts, milliseconds(warm_up))
-        self._born = ages.born
+        ages = self._ages_at(watch.pod_starts, milliseconds(warm_up))
         until = min(watch.now, self.fetched_until)
         whole = 0
         if np.isfinite(until):
@@ -213,10 +206,25 @@ class WatchedMetric:
             self._clock,
             first=self._known.forgotten,
             windows=max(whole - self._known.forgotten, 0),
-            rows=len(self._places.arm),
+            rows=self._places.arm.size,
             counted_from=milliseconds(self._rule.initial_delay_seconds),
         )
-        return Scene(self._samples, self._presence(self._pace), self._pace, ages, frame)
+        return Scene(self._samples, self._places, self._pace, ages, frame)
+
+    @property
+    def _counts_restarts(self) -> bool:
+        """Events per second of pod life may be restarts: if each made its pod young, none would ever count."""
+        return isinstance(self._rule.family, CountsRule) and self._rule.family.pod_seconds
+
+    def _ages_at(self, pod_starts: Mapping[str, tuple[float, ...]], warm_up_ms: int) -> Ages:
+        """Return the ages of pods, those of the last look where nothing changed."""
+        basis = (self._places.first.tobytes(), self._pace, warm_up_ms)
+        if self._ages_of != basis or self._starts is not pod_starts:
+            self._ages = Ages.of(
+                self._places, self._clock, self._pace, pod_starts, warm_up_ms, by_process=not self._counts_restarts
+            )
+            self._ages_of, self._starts = basis, pod_starts
+        return self._ages
 
     def _made(self, scene: Scene) -> tuple[Cells, Cells, tuple[float, ...]]:
         """Return the cells without young pods and with them, and the bounds of buckets in seconds."""
@@ -248,24 +256,22 @@ class WatchedMetric:
         return settled, raw, tuple((buckets.bounds[:-1] * rule.unit_seconds).tolist())
 
     def _table(self, cells: Cells, scene: Scene, bounds: tuple[float, ...], first: int) -> Table:
-        lines = [self._lines(cells, arm) for arm in (CANARY, STABLE)]
-        arms = [
-            ArmTable(tuple(name for name, _ in some), cells.seconds[rows], cells.amounts[rows])
-            for some, rows in ((some, [line for _, line in some]) for some in lines)
-        ]
+        arms = []
+        for names, lines in (self._lines(cells, arm) for arm in (CANARY, STABLE)):
+            arms.append(ArmTable(names, cells.seconds[lines], cells.amounts[lines]))
         table = Table(arms[0], arms[1], scene.frame.first, self._rule.interval_seconds, bounds)
         return table.cut(first, table.end) if first > table.first else table
 
-    def _lines(self, cells: Cells, arm: int) -> list[tuple[str, int]]:
+    def _lines(self, cells: Cells, arm: int) -> tuple[tuple[str, ...], list[int]]:
         """Return the names of an arm's lines, sorted, and where they are; later lives only where they are seen."""
-        pods = len(self._places.arm)
-        found = []
-        for line in range(cells.seconds.shape[0]):
-            life, row = divmod(line, pods)
-            if self._places.arm[row] != arm or (life and not cells.seconds[line].any()):
-                continue
-            found.append((f"{self._places.names[row]}#{life + 1}" if life else self._places.names[row], line))
-        return sorted(found)
+        names, pods = self._places.names, self._places.arm.size
+        rows = np.flatnonzero(self._places.arm == arm).tolist()
+        found = [(names[row], row) for row in rows]
+        for life in range(1, cells.seconds.shape[0] // max(pods, 1)):
+            seen = (row + life * pods for row in rows)
+            found += [(f"{names[line % pods]}#{life + 1}", line) for line in seen if cells.seconds[line].any()]
+        found.sort()
+        return tuple(name for name, _ in found), [line for _, line in found]
 
     def _no_data_since(self, watch: Watch) -> float | None:
         if watch.traffic_from is None:
@@ -279,15 +285,7 @@ class WatchedMetric:
         """Return the time of each arm's newest sample that says how much there was."""
         roles = roles_of(self._rule)
         told = roles if roles[-1] == "used" else roles[-1:]
-        for role in told:
-            samples = self._samples[role]
-            arms = np.asarray(self._places.arm, dtype=np.int64)[
-                self._places.rows_of(samples.sources.place[samples.source])
-            ]
-            last = self._known.last.setdefault(role, [-NEVER, -NEVER])
-            for arm in (CANARY, STABLE):
-                last[arm] = max(last[arm], int(samples.time[arms == arm].max(initial=-NEVER)))
-        return [min(self._known.last[role][arm] for role in told) for arm in (CANARY, STABLE)]
+        return [min(int(self._samples[role].last[arm]) for role in told) for arm in (CANARY, STABLE)]
 
     def _missing(self) -> tuple[str, ...]:
         named = zip(("the canary", "stable"), self._lasts(), strict=True)
