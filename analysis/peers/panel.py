@@ -1,11 +1,9 @@
 """All peers as their users set them. Tuned ones are these with a scale of `tuned_scale`."""
 
-from dataclasses import replace
-
 from analysis.peers.argo import ARGO_RATIO
 from analysis.peers.base import Peer
 from analysis.peers.flagger import FLAGGER, FLAGGER_LOOSE
-from analysis.peers.mann_whitney import K1, K2, K3, K4, K5
+from analysis.peers.mann_whitney import K1, K2, K3, K4, K5, K6, K7
 
 PANEL: tuple[Peer, ...] = (
     FLAGGER,
@@ -16,5 +14,6 @@ PANEL: tuple[Peer, ...] = (
     K3,
     K4,
     K5,
-    replace(K5, name="mann-whitney-minutely-effect", knob="effect"),
+    K6,
+    K7,
 )
