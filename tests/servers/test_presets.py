@@ -18,8 +18,12 @@ from analysis.judgement import DataState, Judgement, MetricJudgement
 from analysis.measure import Look, RunMeasurer
 from analysis.presets.load import preset, presets
 from analysis.providers.prometheus import PrometheusProvider
+from rollout.kube.client import KubeClient
+from rollout.kube.connection import Connection
+from rollout.kube.resources import CLUSTER_ANALYSIS_TEMPLATES, CUSTOM_RESOURCE_DEFINITIONS
 from rollout.sandbox.prometheus.api import make_app
 from rollout.sandbox.prometheus.store import Store
+from tests.support.api_process import ROOT, embedded_server
 from tests.support.preset_cases import (
     CANARY_POD,
     CASES,
@@ -122,3 +126,22 @@ def test_the_engine_counts_what_a_preset_selects(case: Case, tmp_path: Path) -> 
 
 def test_every_preset_is_tried() -> None:
     assert {case.preset for case in CASES} == {preset.name for preset in presets()}
+
+
+def test_the_api_server_takes_every_preset_as_it_is(tmp_path: Path) -> None:
+    async def install(kubeconfig: Path) -> list[str]:
+        connection = Connection(str(kubeconfig))
+        try:
+            client = KubeClient(connection)
+            for path in sorted((ROOT / "crds").glob("coalmine.dev_*.yaml")):
+                await client.create(CUSTOM_RESOURCE_DEFINITIONS, yaml.safe_load(path.read_text()))
+            answers = [
+                await client.apply(CLUSTER_ANALYSIS_TEMPLATES, yaml.safe_load(one.text), manager="test")
+                for one in presets()
+            ]
+            return [answer["metadata"]["name"] for answer in answers]
+        finally:
+            await connection.close()
+
+    with embedded_server(tmp_path) as server:
+        assert asyncio.run(install(server.kubeconfig)) == [one.name for one in presets()]

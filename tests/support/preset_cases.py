@@ -87,6 +87,24 @@ CASES = [
         {"pod-label": "kubernetes_pod_name", "namespace-label": "kubernetes_namespace"},
     ),
     Case(
+        "coalmine-istio-grpc",
+        pods("istio-grpc"),
+        {
+            "grpc-errors.events": (20, 4),
+            "grpc-errors.total": (100, 500),
+            "grpc-latency.buckets": Slower((100, 500), 0.025, (70, 0)),
+        },
+    ),
+    Case(
+        "coalmine-istio-service-http",
+        [("istio-waypoint/waypoint", GATEWAY)],
+        {
+            "http-errors.events": (20, 4),
+            "http-errors.total": (100, 500),
+            "http-latency.buckets": Slower((100, 500), 0.025, (70, 0)),
+        },
+    ),
+    Case(
         "coalmine-linkerd-http",
         pods("linkerd"),
         {
@@ -106,11 +124,11 @@ CASES = [
     ),
     Case(
         "coalmine-envoy-http",
-        [("envoy/plain", GATEWAY)],
+        [("envoy/plain", GATEWAY), ("envoy/plain", {**GATEWAY, "pod": "gateway-1", "instance": "10.0.9.2:9000"})],
         {
-            "http-errors.events": (5, 5),
-            "http-errors.total": (25, 100),
-            "http-latency.buckets": Slower((25, 100), 0.01, (25, 0)),
+            "http-errors.events": (10, 10),
+            "http-errors.total": (50, 200),
+            "http-latency.buckets": Slower((50, 200), 0.01, (50, 0)),
         },
     ),
     Case(
