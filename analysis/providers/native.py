@@ -8,9 +8,10 @@ import numpy as np
 from analysis.evidence.special import FloatArray
 from analysis.series.raw import RawSeries, labels_of
 
-# Four bounds a doubling: those of schema 2, which all finer schemas have too. From 30 microseconds to three days in
-# seconds, and as many in milliseconds as anybody waits.
-_EXPONENTS = np.arange(-15 * 4, 18 * 4 + 1) / 4
+# Two bounds a doubling: those of schema 1, which all finer schemas have too. More would cost a run memory, and
+# latencies spread over so many of them that nothing is lost. From an eighth of a millisecond in seconds to two minutes
+# in milliseconds.
+_EXPONENTS = np.arange(-13 * 2, 17 * 2 + 1) / 2
 BOUNDS: FloatArray = np.exp2(_EXPONENTS)
 """Upper bounds of the grid, in the histogram's unit; the open last bucket comes after them."""
 _BELOW, _ABOVE = float(_EXPONENTS[0]) - 1, float(_EXPONENTS[-1]) + 1

@@ -48,7 +48,7 @@ class _Data(msgspec.Struct, rename="camel"):
 
 
 class _VectorItem(msgspec.Struct):
-    value: tuple[float, str]
+    value: tuple[float, str] | None = None
 
 
 class _MatrixItem(msgspec.Struct):
@@ -79,7 +79,7 @@ class PrometheusProvider:
             case "scalar":
                 return _number(_decoded(data.result, tuple[float, str])[1])
             case "vector":
-                return [_number(item.value[1]) for item in _decoded(data.result, list[_VectorItem])]
+                return [_instant(item) for item in _decoded(data.result, list[_VectorItem])]
             case "matrix":
                 series = _decoded(data.result, list[_MatrixItem])
                 return [_number(text) for one in series for _, text in one.values]
@@ -92,7 +92,9 @@ class PrometheusProvider:
         data = await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end)
         if data.result_type != "matrix":
             raise MeasurementError(f"Prometheus answered a range with a {data.result_type[:20]!r}")
-        return tuple(one for item in _decoded(data.result, list[_MatrixItem]) for one in _series(item))
+        # One series at a time, so that a large answer is never there as objects as a whole.
+        items = _decoded(data.result, list[msgspec.Raw])
+        return tuple(one for item in items for one in _series(_decoded(item, _MatrixItem)))
 
     async def _query(self, spec: PrometheusMetric, query: str, at: float) -> _Data:
         url = _url(spec.address)
@@ -177,6 +179,14 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError as error:
         raise MeasurementError(f"Prometheus answered with the value {text[:40]!r}, which is no number") from error
+
+
+def _instant(item: _VectorItem) -> float:
+    if item.value is None:
+        raise MeasurementError(
+            "Prometheus answered with a native histogram; write a query that gives numbers, such as histogram_quantile"
+        )
+    return _number(item.value[1])
 
 
 def _series(item: _MatrixItem) -> tuple[RawSeries, ...]:

@@ -93,4 +93,4 @@ def test_a_figure_that_is_no_number_is_refused() -> None:
 def test_a_sample_is_read_as_prometheus_writes_it() -> None:
     text = '{"count": "3", "sum": "0.3", "buckets": [[0, "0.0810524721656881", "0.08838834764831843", "3"]]}'
     found = by_bound(bucket_series({}, [(1.0, msgspec.json.decode(text, type=NativeHistogram))], number))
-    assert (found["0.0743254446877"], found["0.0883883476483"], found["+Inf"]) == ([0.0], [3.0], [3.0])
+    assert (found["0.0625"], found["0.0883883476483"], found["+Inf"]) == ([0.0], [3.0], [3.0])
