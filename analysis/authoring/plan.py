@@ -129,7 +129,7 @@ class Planner:
             for rule in self.acting
             for harm in harms_of(rule)
         )
-        proofs = tuple(self._proof(rule, steps[: index + 1]) for rule in self.acting if rule.tolerance is not None)
+        proofs = tuple(self.proof(rule, steps[: index + 1]) for rule in self.acting if rule.tolerance is not None)
         return StepPlan(steps[index], sights, proofs)
 
     def curves(self, steps: tuple[PlannedStep, ...], index: int) -> tuple[Curve, ...]:
@@ -180,7 +180,8 @@ class Planner:
         difference = rule.family.min_difference if isinstance(rule.family, CountsRule) else 0.0
         return difference if difference > self.service.error_rate_of(rule.name) * rule.harm else 0.0
 
-    def _proof(self, rule: MetricRule, steps: tuple[PlannedStep, ...]) -> Proof:
+    def proof(self, rule: MetricRule, steps: tuple[PlannedStep, ...]) -> Proof:
+        """Return how long a tolerance takes to be proven at the last step, from its beginning on."""
         game = self._game(rule, steps, None, 0)
         wait = game.wait(proof(game), len(steps) - 1)
         tolerance = rule.tolerance or 0.0

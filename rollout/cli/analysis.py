@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from rollout.api.analysis import AnalysisRun
-from rollout.cli import plan
+from rollout.cli import lint, plan
 from rollout.cli.arguments import FAILED, UsageError, Verbs, add_group, add_verb, object_name
 from rollout.cli.target import Cluster, in_cluster, patiently, show, tell, typed
 from rollout.errors import ApiError, CoalmineError
@@ -24,6 +24,7 @@ def add(commands: Verbs) -> None:
         "coalmine analysis explain web-6f4dfdb495-2 -n shop\n"
         "coalmine analysis plan template.yaml --rps 100 --error-rate 0.5%",
     )  # fmt: skip
+    lint.add(verbs)
     plan.add(verbs)
     parser = add_verb(
         verbs, "explain", run, words="say in words what an AnalysisRun compared and found", more=_MORE,
