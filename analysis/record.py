@@ -44,6 +44,7 @@ class _Piece(msgspec.Struct, frozen=True):
     windows: int
     interval_seconds: float
     bounds: list[float]
+    evenness: list[Annotated[float, msgspec.Meta(gt=0, le=1)]]
     canary: _Arm
     stable: _Arm
     raw: tuple[float, float, int, float, float]
@@ -266,6 +267,7 @@ def _piece_bytes(piece: Piece) -> bytes:
             windows=block.windows,
             interval_seconds=block.interval_seconds,
             bounds=[*block.bounds],
+            evenness=[*block.evenness],
             canary=_arm(block.canary),
             stable=_arm(block.stable),
             raw=(raw.canary_events, raw.canary_total, raw.canary_windows, raw.stable_events, raw.stable_total),
@@ -292,6 +294,7 @@ def _piece(encoded: msgspec.Raw) -> Piece:
         windows=kept.windows,
         interval_seconds=kept.interval_seconds,
         bounds=tuple(kept.bounds),
+        evenness=tuple(kept.evenness),
     )
     return Piece(block, RawCounts(*kept.raw), kept.weight_percent)
 

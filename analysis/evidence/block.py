@@ -1,7 +1,7 @@
 """Blocks: some windows taken together, long enough that the noise of successive ones is independent."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,7 +34,13 @@ class ArmBlock:
 
 @dataclass(frozen=True)
 class Block:
-    """Both arms over the windows from `first` on; `bounds` as in a Table."""
+    """Both arms over the windows from `first` on; `bounds` as in a Table.
+
+    Attributes:
+        evenness: by column, how evenly the windows contributed events, both arms together: 1 where all did alike, 1
+            over the windows where all came in one, as in an incident. Of a histogram: of what is in a bucket or above
+            it. Noise averages out over windows only as far as these contribute. Empty of gauges.
+    """
 
     canary: ArmBlock
     stable: ArmBlock
@@ -42,10 +48,15 @@ class Block:
     windows: int
     interval_seconds: float
     bounds: tuple[float, ...] = ()
+    evenness: tuple[float, ...] = ()
+
+    def evenness_of(self, column: int) -> float:
+        """Return how evenly the windows contributed to a column; 1 where that is not known."""
+        return self.evenness[column] if column < len(self.evenness) else 1.0
 
     def swapped(self) -> "Block":
         """Return the same with the arms exchanged."""
-        return Block(self.stable, self.canary, self.first, self.windows, self.interval_seconds, self.bounds)
+        return replace(self, canary=self.stable, stable=self.canary)
 
 
 def block_windows(interval_seconds: float) -> int:
@@ -62,7 +73,23 @@ def block_of(table: Table, scale: Scale) -> Block:
         windows=table.windows,
         interval_seconds=table.interval_seconds,
         bounds=table.bounds,
+        evenness=_evenness(table) if scale == "Sum" else (),
     )
+
+
+def _evenness(table: Table) -> tuple[float, ...]:
+    """Return (sum of E)^2 / (windows * sum of E^2) by column, E being the events expected in a window.
+
+    What Poisson counts vary by themselves is taken off: E (E - 1) has the mean of the square of what was expected.
+    """
+    counts = table.canary.amounts.sum(axis=0) + table.stable.amounts.sum(axis=0)
+    if table.bounds:
+        counts = counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+    whole = counts.sum(axis=0)
+    squares = (counts * np.maximum(counts - 1, 0)).sum(axis=0) * table.windows
+    pairs = whole * np.maximum(whole - 1, 0)
+    even = np.divide(pairs, squares, out=np.ones_like(whole), where=squares > 0)
+    return tuple(np.clip(even, 1 / max(table.windows, 1), 1.0).tolist())
 
 
 def _arm(arm: ArmTable, table: Table, scale: Scale) -> ArmBlock:

@@ -47,7 +47,9 @@ class GridLikelihood:
         if delta >= BOUND_MAX or not self.known:
             return 0.0
         mixture = log_sum_exp(self.values + harm_prior(delta))
-        evidence = mixture - float(self.values[delta >= GRID].max())
+        # The bound itself lies between points of the grid, and sharp likelihoods tell it from its neighbours.
+        best = max(float(self.values[delta >= GRID].max()), self._between(delta))
+        evidence = mixture - best
         return evidence if float(GRID[int(self.values.argmax())]) >= max(gate, delta) else min(evidence, 0.0)
 
     def safe_log_evidence(self, margin: float) -> float:
@@ -60,16 +62,29 @@ class GridLikelihood:
         return mixture - float(self.values[margin - 1e-9 <= GRID].max())
 
     def estimate(self, alpha: float = ALPHA) -> Estimate | None:
-        """Return u with all values whose likelihood is more than alpha times the mixture's (Robbins 1970)."""
+        """Return u with all values whose likelihood is more than alpha times the mixture's (Robbins 1970).
+
+        The ends are the nearest points of the grid outside of that.
+        """
         if not self.known:
             return None
         mixture = log_sum_exp(self.values + interval_prior())
         kept = np.flatnonzero(mixture - self.values < -math.log(alpha))
-        return Estimate(float(GRID[int(self.values.argmax())]), float(GRID[kept[0]]), float(GRID[kept[-1]]))
+        lower, upper = max(int(kept[0]) - 1, 0), min(int(kept[-1]) + 1, GRID.size - 1)
+        return Estimate(float(GRID[int(self.values.argmax())]), float(GRID[lower]), float(GRID[upper]))
 
     def at(self, points: FloatArray) -> FloatArray:
         """Return ln L at some u, level beyond the grid's ends."""
         return np.asarray(np.interp(points, GRID, self.values), dtype=np.float64)
+
+    def _between(self, u: float) -> float:
+        """Return ln L at a u well inside of the grid, by the cubic through its four neighbours."""
+        place = (u - float(GRID[0])) / STEP
+        left = math.floor(place)
+        t = place - left
+        inner, outer = (t + 1) * (t - 2) / 2, t * (t - 1) / 6
+        weights = [-outer * (t - 2), inner * (t - 1), -inner * t, outer * (t + 1)]
+        return float(np.dot(weights, self.values[left - 1 : left + 3]))
 
     def mirrored(self) -> "GridLikelihood":
         """Return the likelihood of -u."""

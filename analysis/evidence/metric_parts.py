@@ -26,10 +26,16 @@ Part = CountsPart | TypicalPart | LevelPart | UsagePart | GrowthPart
 
 @dataclass(frozen=True)
 class MetricNoise:
-    """Noise of a metric, and of its tails by their bound in seconds."""
+    """What is known of a metric's pods.
+
+    Attributes:
+        tails: noise of the tails, by their bound in seconds.
+        warm_up_seconds: how long young pods differ, learned; None where the run's setting holds.
+    """
 
     main: Noise
     tails: Mapping[float, Noise] = field(default_factory=dict)
+    warm_up_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,9 @@ class CountsPart:
             load = log_load_ratio((nc, ns), (float(block.canary.seconds.sum()), float(block.stable.seconds.sum())))
         if min(nc, ns) > 0 and xc + xs > 0:
             weights = [noise_weight(one.arm, one.totals, block.interval_seconds) for one in (canary, stable)]
+            variance = self.noise.omega2 * sum(weights) / block.evenness_of(self._first_column(block))
             expected = nc * float(np.exp(self.noise.elasticity * load))
-            sums[:_G] = block_log_likelihood(xc, expected, xs, ns, self.noise.omega2 * sum(weights))
+            sums[:_G] = block_log_likelihood(xc, expected, xs, ns, variance)
         sums[_G:] = (load * nc, nc, xc, nc, xs, ns)
         return Gathered(sums, by_pod(canary.arm, canary.totals), by_pod(stable.arm, stable.totals))
 
@@ -77,8 +78,11 @@ class CountsPart:
     def _counts(self, arm: ArmBlock, block: Block) -> ArmCounts:
         if self.tail_seconds is None:
             return ArmCounts(arm, arm.amounts[:, EVENTS], arm.amounts[:, TOTAL])
-        slower = nearest_bound(block.bounds, self.tail_seconds) + 1
-        return ArmCounts(arm, arm.amounts[:, slower:].sum(axis=1), arm.amounts.sum(axis=1))
+        return ArmCounts(arm, arm.amounts[:, self._first_column(block) :].sum(axis=1), arm.amounts.sum(axis=1))
+
+    def _first_column(self, block: Block) -> int:
+        """Return the column of events, or of the fastest of the slow requests."""
+        return EVENTS if self.tail_seconds is None else nearest_bound(block.bounds, self.tail_seconds) + 1
 
 
 def nearest_bound(bounds: tuple[float, ...], wished_seconds: float) -> int:

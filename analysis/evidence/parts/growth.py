@@ -12,8 +12,6 @@ from analysis.evidence.noise import Noise
 from analysis.evidence.parts.level import mean_level
 
 BLOCKS_MIN = 3
-# The slope is estimated from as many blocks as there are; a tenth is added for the noise of stable's mean.
-_INFLATION = 1.1
 _N, _T, _Y, _TT, _TY, _BLOCKS = range(6)
 _CW, _SW = range(2)
 
@@ -57,9 +55,10 @@ class GrowthPart:
             return NormalLikelihood(0.0, 0.0, math.inf, self.unit)
         slope = float(sxy.sum()) / whole
         pods = whole**2 / float((sxx**2).sum())
-        variance = self.noise.omega2 * _INFLATION / whole + self.noise.tau2 * (
-            1 / pods + 1 / gathered.stable.effective_pods
-        )
+        stable_pods = gathered.stable.effective_pods
+        # Stable's mean is one and the same line for all canary pods, and as noisy as its pods are few.
+        noise = self.noise.omega2 * (1 + pods / stable_pods) / whole
+        variance = noise + self.noise.tau2 * (1 / pods + 1 / stable_pods)
         return NormalLikelihood(slope, slope, variance, self.unit)
 
     def totals(self, gathered: Gathered) -> tuple[float, float, float, float]:

@@ -1,0 +1,187 @@
+"""Play rollouts through the engine and its peers, print the figures and keep them.
+
+`python -m tests.benchmarks.decisions quick` takes minutes, `full` about an hour on two cores. A run that was stopped goes
+on where it was: outcomes are kept in `tests/benchmarks/results/decisions-<size>.jsonl` until they are deleted.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.peers.panel import PANEL
+from tests.benchmarks.decisions.engine import ABLATIONS, ENGINE
+from tests.benchmarks.decisions.figures import (
+    Figure,
+    exposure_table,
+    figures,
+    pooled,
+    power_table,
+    rate_table,
+)
+from tests.benchmarks.decisions.learning import learned, tuned
+from tests.benchmarks.decisions.limits import LIMITS, Limit, crossed
+from tests.benchmarks.decisions.settings import BUDGET, FULL, INTERVAL_SECONDS, QUICK, Size, scenarios, seed_of
+from tests.benchmarks.decisions.store import Store
+from tests.benchmarks.decisions.work import TUNED, Outcome, Work, done, split
+
+RESULTS = Path(__file__).parent.parent / "results"
+ABLATED = ("base:healthy", "base:err_x2", "base:lat_+10%", "base:late_err_x3")
+PIECE = 5
+LIMIT_JUDGE = "information limit"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was learned and tuned before anything is judged."""
+
+    models: dict[str, bytes]
+    scales: tuple[tuple[str, float], ...]
+
+
+def main() -> None:
+    """Play what is missing, then print and write all figures."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.decisions", description=__doc__)
+    parser.add_argument("size", choices=("quick", "full"), nargs="?", default="quick")
+    parser.add_argument("--only", default="", help="scenarios whose name contains this")
+    parser.add_argument("--no-ablations", action="store_true", help="play the engine and its peers only")
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    size = FULL if asked.size == "full" else QUICK
+    # One thread a process: two processes share two cores.
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    with ProcessPoolExecutor(asked.workers) as pool:
+        prepared = _prepared(pool, size)
+        played = [name for name in scenarios() if asked.only in name]
+        store = Store(RESULTS / f"decisions-{size.name}.jsonl")
+        _play(pool, store, list(_missing(store, size, prepared, played)), "rollouts")
+        ablations = Store(RESULTS / f"ablations-{size.name}.jsonl")
+        limits = Store(RESULTS / f"limits-{size.name}.jsonl")
+        if not asked.no_ablations and not asked.only:
+            _play(pool, ablations, list(_ablations(ablations, size, prepared)), "ablations")
+            _play_limits(pool, limits, size)
+    _report(size, store, ablations, limits)
+
+
+def _prepared(pool: ProcessPoolExecutor, size: Size) -> Prepared:
+    path = RESULTS / f"prepared-{size.name}.json"
+    if path.exists():
+        kept = json.loads(path.read_text())
+        return Prepared(
+            {name: text.encode() for name, text in kept["models"].items()}, tuple(map(tuple, kept["scales"]))
+        )
+    environments = list(dict.fromkeys(name.partition(":")[0] for name in scenarios()))
+    print(f"learning from the history of {len(environments)} environments, tuning {len(PANEL)} peers ...", flush=True)
+    models = dict(zip(environments, pool.map(learned, environments), strict=True))
+    scales = tuple(zip([peer.name for peer in PANEL], pool.map(_scale, range(len(PANEL))), strict=True))
+    RESULTS.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"models": {name: model.decode() for name, model in models.items()}, "scales": scales}))
+    return Prepared(models, scales)
+
+
+def _scale(index: int) -> float:
+    return tuned(PANEL[index], BUDGET)
+
+
+def _missing(store: Store, size: Size, prepared: Prepared, played: list[str]) -> Iterator[Work]:
+    for name in played:
+        wanted = [seed_of(size, name, index) for index in range(size.rollouts(name))]
+        known = store.seeds(name)
+        seeds = tuple(seed for seed in wanted if seed not in known)
+        model = prepared.models[name.partition(":")[0]]
+        yield from split(Work(name, seeds, model, prepared.scales), PIECE)
+
+
+def _ablations(store: Store, size: Size, prepared: Prepared) -> Iterator[Work]:
+    for name in ABLATED:
+        known = store.seeds(name)
+        count = size.ablation * (4 if name.endswith(":healthy") else 1)
+        wanted = [seed_of(size, name, index) for index in range(count)]
+        seeds = tuple(seed for seed in wanted if seed not in known)
+        yield from split(Work(name, seeds, prepared.models["base"], (), ablations=True), PIECE)
+
+
+def _play(pool: ProcessPoolExecutor, store: Store, works: list[Work], what: str) -> None:
+    began, total, finished = time.monotonic(), sum(len(work.seeds) for work in works), 0
+    for future in as_completed([pool.submit(done, work) for work in works]):
+        outcomes = future.result()
+        store.add(outcomes)
+        finished += len({outcome.seed for outcome in outcomes})
+        _progress(what, finished, total, began)
+
+
+def _progress(what: str, finished: int, total: int, began: float) -> None:
+    spent = time.monotonic() - began
+    if finished == total or finished % 100 < PIECE:
+        left = spent / finished * (total - finished)
+        print(f"{what}: {finished} of {total}, {spent / 60:.1f} min spent, about {left / 60:.1f} left", flush=True)
+
+
+def _play_limits(pool: ProcessPoolExecutor, store: Store, size: Size) -> None:
+    for limit in LIMITS:
+        known = store.seeds(limit.scenario)
+        wanted = [seed_of(size, limit.scenario, index) for index in range(size.faulty)]
+        seeds = [seed for seed in wanted if seed not in known]
+        found = pool.map(_limit, [limit] * len(seeds), seeds, chunksize=PIECE)
+        store.add(list(found))
+
+
+def _limit(limit: Limit, seed: int) -> Outcome:
+    return Outcome(limit.scenario, seed, LIMIT_JUDGE, crossed(limit, seed), 0.0)
+
+
+def _report(size: Size, store: Store, ablations: Store, limits: Store) -> None:
+    found, without, bound = figures(store.outcomes), figures(ablations.outcomes), figures(limits.outcomes)
+    text = "\n\n".join(_tables(size, found, without, bound))
+    print(text)
+    (RESULTS / f"decisions-{size.name}.md").write_text(text + "\n")
+    (RESULTS / f"decisions-{size.name}.json").write_text(
+        json.dumps(
+            {
+                "size": vars(size),
+                "budget": BUDGET,
+                "interval_seconds": INTERVAL_SECONDS,
+                "figures": [figure.as_json() for figure in found],
+                "ablations": [figure.as_json() for figure in without],
+                "information_limits": [figure.as_json() for figure in bound],
+            },
+            indent=1,
+        )
+        + "\n"
+    )
+
+
+def _tables(size: Size, found: list[Figure], without: list[Figure], bound: list[Figure]) -> Iterator[str]:
+    usual = [ENGINE.name, *(peer.name for peer in PANEL)]
+    tuned_names = [ENGINE.name, *(peer.name + TUNED for peer in PANEL)]
+    played = {figure.scenario for figure in found}
+    healthy = [name for name in scenarios() if name.endswith(":healthy") and name in played]
+    faulty = [name for name in scenarios() if not name.endswith(":healthy") and name in played]
+    events, trials, upper = pooled(found, ENGINE.name)
+    yield f"# Decisions, {size.name} size: seeds from {size.first_seed} on, budget {BUDGET:.0%}"
+    yield f"Pooled over environments: {events} of {trials} healthy rollouts rolled back, upper bound {upper:.2%}."
+    yield "## False rollbacks, % (engine with its 95 % interval), peers as their users set them"
+    yield rate_table(found, usual, healthy)
+    yield f"## The same with peers tuned to {BUDGET:.0%} in the base environment"
+    yield rate_table(found, tuned_names, healthy)
+    yield "## Found, % / median minutes, peers as their users set them"
+    yield power_table(found, usual, faulty)
+    yield f"## The same with peers tuned to {BUDGET:.0%}"
+    yield power_table(found, tuned_names, faulty)
+    yield "## Requests of users to the canary until the rollback, median"
+    yield exposure_table(found, tuned_names, faulty)
+    if without:
+        yield "## Ablations: false rollbacks, and found / median minutes"
+        yield rate_table(without, [variant.name for variant in ABLATIONS], ["base:healthy"])
+        yield power_table(without, [variant.name for variant in ABLATIONS], [n for n in ABLATED if "healthy" not in n])
+    if bound:
+        yield "## Information limits: a sequential test that knows the fault, the noise, and has the whole budget"
+        yield power_table(bound, [LIMIT_JUDGE], [limit.scenario for limit in LIMITS])
+
+
+if __name__ == "__main__":
+    main()
