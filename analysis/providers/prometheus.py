@@ -89,12 +89,7 @@ class PrometheusProvider:
     async def samples(self, metric: Metric, selector: str, start: float, end: float) -> tuple[RawSeries, ...]:
         """Return the raw samples of a vector selector in (start, end]."""
         span_ms = max(math.ceil((end - start) * 1000), 1)
-        data = await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end)
-        if data.result_type != "matrix":
-            raise MeasurementError(f"Prometheus answered a range with a {data.result_type[:20]!r}")
-        # One series at a time, so that a large answer is never there as objects as a whole.
-        items = _decoded(data.result, list[msgspec.Raw])
-        return tuple(one for item in items for one in _series(_decoded(item, _MatrixItem)))
+        return _matrix(await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end))
 
     async def _query(self, spec: PrometheusMetric, query: str, at: float) -> _Data:
         url = _url(spec.address)
@@ -128,6 +123,19 @@ class PrometheusProvider:
         except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError, ValueError) as error:
             # Texts of vendors may carry the URL with its credentials; the kind of error says enough.
             raise MeasurementError(f"cannot query Prometheus: {type(error).__name__}") from None
+
+
+def recorded_matrix(body: bytes) -> tuple[RawSeries, ...]:
+    """Return the series of an answer that somebody kept; raises MeasurementError where it is no matrix."""
+    return _matrix(_answer(200, body))
+
+
+def _matrix(data: _Data) -> tuple[RawSeries, ...]:
+    if data.result_type != "matrix":
+        raise MeasurementError(f"Prometheus answered a range with a {data.result_type[:20]!r}")
+    # One series at a time, so that a large answer is never there as objects as a whole.
+    items = _decoded(data.result, list[msgspec.Raw])
+    return tuple(one for item in items for one in _series(_decoded(item, _MatrixItem)))
 
 
 def _prometheus(metric: Metric) -> PrometheusMetric:
