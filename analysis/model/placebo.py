@@ -14,7 +14,7 @@ from analysis.model.plan import Plan
 from analysis.rules import GROWTH_WARM_UP_SECONDS, MetricRule, RunRules
 
 BoolArray = npt.NDArray[np.bool_]
-_LIFE = "#"
+LIFE = "#"
 """A row of a later life of a pod is named after it, such as `pod#2`."""
 
 
@@ -69,7 +69,7 @@ def placebo(segment: Mapping[str, Table], rules: RunRules, plan: Plan, seed: int
 
 
 def _pod(row: str) -> str:
-    return row.partition(_LIFE)[0]
+    return row.partition(LIFE)[0]
 
 
 def _warm_up(rule: MetricRule, rules: RunRules) -> float:

@@ -34,18 +34,19 @@ class Buckets:
         return self.bounds.size >= 2 and bool(np.isinf(self.bounds[-1]))
 
 
-def buckets_of(samples: Samples, pace: Pace, until: int) -> Buckets | None:
-    """Return the bounds that all pods had when both arms were first seen; None while one is missing.
+def buckets_of(samples: Samples, pace: Pace, until: int, arms: tuple[int, ...] = (CANARY, STABLE)) -> Buckets | None:
+    """Return the bounds that all pods had when the arms were first seen; None while one is missing.
 
     Args:
         samples: of the histogram.
         pace: of the metric.
         until: the end of the last complete window.
+        arms: that are watched; history has stable's only.
     """
-    firsts = [samples.places.first_of(arm) for arm in (CANARY, STABLE)]
-    if firsts[0] is None or firsts[1] is None or max(firsts[0], firsts[1]) > until:
+    firsts = [first for arm in arms if (first := samples.places.first_of(arm)) is not None]
+    if len(firsts) < len(arms) or max(firsts) > until:
         return None
-    known_from = max(firsts[0], firsts[1])
+    known_from = max(firsts)
     # Each pod has a scrape within this time, whatever has been forgotten.
     near = (samples.time > known_from - 2 * pace.scrape_ms) & (samples.time <= known_from + 2 * pace.scrape_ms)
     place = samples.sources.place[samples.source[near]]

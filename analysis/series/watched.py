@@ -93,11 +93,13 @@ class WatchedMetric:
         rule: of the metric.
         started_at: epoch seconds of the run's start, where window 0 begins.
         arm_of: the arm that a pod's name belongs to, for selectors of both arms.
-        sides: what each role is fetched for: `both`, or `canary` and `stable`.
+        sides: what each role is fetched for: `both`, or `canary` and `stable`, or `stable` alone of history.
     """
 
     def __init__(self, rule: MetricRule, started_at: float, arm_of: ArmOf, sides: tuple[str, ...] = ("both",)) -> None:
         self._rule, self._arm_of = rule, arm_of
+        # History has no canary.
+        self._arms = (STABLE,) if sides == ("stable",) else (CANARY, STABLE)
         self._clock = WindowClock.of(started_at, rule.interval_seconds)
         self._places = Places()
         by_bound = isinstance(rule.family, HistogramRule)
@@ -246,7 +248,7 @@ class WatchedMetric:
         samples, frame = self._samples["buckets"], scene.frame
         if self._known.buckets is None:
             end = (frame.first + frame.windows) * self._clock.interval_ms
-            self._known.buckets = buckets_of(samples, self._pace, end)
+            self._known.buckets = buckets_of(samples, self._pace, end, self._arms)
         buckets = self._known.buckets
         if buckets is None or not buckets.usable:
             nothing = Cells(frame.empty(1)[:, :, 0], frame.empty(1))

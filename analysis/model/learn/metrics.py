@@ -16,8 +16,8 @@ from analysis.model.learn.slopes import slope_variances
 from analysis.model.learn.tails import tails_of
 from analysis.rules import CountsRule, GaugeRule, HistogramRule, MetricRule
 
-SEGMENTS_MAX = 1000
-"""More history than a month of pieces of 40 minutes is not read."""
+SEGMENTS_MAX = 500
+"""Two weeks of pieces of forty minutes."""
 _SEED = 20_260_901
 
 Segments = Sequence[Table]
