@@ -15,6 +15,7 @@ _EXPONENTS = np.arange(-13 * 2, 17 * 2 + 1) / 2
 BOUNDS: FloatArray = np.exp2(_EXPONENTS)
 """Upper bounds of the grid, in the histogram's unit; the open last bucket comes after them."""
 _BELOW, _ABOVE = float(_EXPONENTS[0]) - 1, float(_EXPONENTS[-1]) + 1
+_HELD_MAX = 1e100
 
 Bucket = tuple[int, str, str, str]
 """Which boundaries belong to it, lower and upper boundary, and what it holds, as Prometheus' HTTP API writes it."""
@@ -55,7 +56,7 @@ def _cumulative(histogram: NativeHistogram, number: Callable[[str], float]) -> F
     """
     table = np.asarray([[number(text) for text in bucket[1:]] for bucket in histogram.buckets], dtype=np.float64)
     lower, upper, held = table.reshape(-1, 3).T
-    whole = np.cumsum(np.maximum(held, 0.0))
+    whole = np.cumsum(np.clip(held, 0.0, _HELD_MAX))
     edges = np.stack([_exponents(lower), _exponents(upper)], axis=1).ravel()
     steps = np.stack([np.concatenate([[0.0], whole[:-1]]), whole], axis=1).ravel() if whole.size else whole
     below = np.interp(_EXPONENTS, np.maximum.accumulate(edges), steps) if whole.size else np.zeros(_EXPONENTS.size)

@@ -97,10 +97,11 @@ class Ages:
     def young(self, row: IntArray, begins: IntArray, ends: IntArray) -> BoolArray:
         """Return for which rows and times the process was young."""
         young = np.zeros(row.size, dtype=np.bool_)
-        if self.warm_up_ms <= 0 or not row.size or int(begins.min()) >= self._young_until:
+        if not row.size or int(begins.min()) >= self._young_until:
             return young
         for starts in self.starts[:, row]:
-            young |= (ends > starts) & (begins < starts + self.warm_up_ms)
+            # What ends at an unknown start was counted from 0, which nobody knows to be right.
+            young |= (ends >= starts) & (begins < starts + self.warm_up_ms)
         return young
 
     def life(self, row: IntArray, time: IntArray) -> IntArray:
@@ -116,7 +117,7 @@ def _matrix(starts: list[tuple[int, ...]]) -> IntArray:
 
 
 def _starts(told: tuple[int, ...], first: int, slack: int, *, is_new: bool) -> tuple[int, ...]:
-    unknown = (first - 1,) if is_new else ()
+    unknown = (first,) if is_new else ()
     if not told:
         return unknown
     if first < told[0] - slack:

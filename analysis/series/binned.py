@@ -67,7 +67,8 @@ def watched(rows: Rows, pace: Pace, ages: Ages) -> Gains:
     _since_birth(starts, row, time, rows.samples, ages)
     counted = starts < time
     amounts = ((time - starts)[counted] / 1000)[:, None]
-    return Gains(row[counted], starts[counted], time[counted], amounts, np.zeros(amounts.shape[0], dtype=np.bool_))
+    never = np.zeros(amounts.shape[0], dtype=np.bool_)
+    return Gains(row[counted], starts[counted], time[counted], amounts, never, never)
 
 
 def _since_birth(starts: IntArray, row: IntArray, time: IntArray, samples: Samples, ages: Ages) -> None:

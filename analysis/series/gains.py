@@ -21,6 +21,7 @@ class Gains:
         row: of each, the row of the table.
         amounts: (increases, columns).
         is_reset: whether the counter began again in between, so that a part is lost.
+        is_first: whether it is the first of the counter, from 0.
     """
 
     row: IntArray
@@ -28,6 +29,7 @@ class Gains:
     ends: IntArray
     amounts: FloatArray
     is_reset: BoolArray
+    is_first: BoolArray
 
 
 def gains_of(rows: Rows, presence: Callable[[], Presence], pace: Pace, born: IntArray) -> Gains:
@@ -55,7 +57,12 @@ def gains_of(rows: Rows, presence: Callable[[], Presence], pace: Pace, born: Int
         gained[is_reset] = values[is_reset]
     counted &= starts < rows.time
     return Gains(
-        rows.row[counted], starts[counted], rows.time[counted], np.maximum(gained[counted], 0.0), is_reset[counted]
+        row=rows.row[counted],
+        starts=starts[counted],
+        ends=rows.time[counted],
+        amounts=np.maximum(gained[counted], 0.0),
+        is_reset=is_reset[counted],
+        is_first=before[counted] == FROM_ZERO,
     )
 
 

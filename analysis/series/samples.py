@@ -21,6 +21,8 @@ MAX_SERIES = 50_000
 MAX_SAMPLES = 5_000_000
 MAX_BOUNDS = 200
 _NO_BOUND = 0.0
+# Nothing that is measured comes near it, and sums of such values stay finite.
+_VALUE_MAX = 1e100
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class Samples:
         source, column = np.repeat(sources, sizes), np.repeat(np.searchsorted(self.columns, bounds), sizes)
         moment = np.concatenate([one.times for one in series]) * 1000.0
         values = np.concatenate([one.values for one in series])
-        usable = np.isfinite(values) & (np.abs(moment) < 2.0**52)
+        usable = (np.abs(values) < _VALUE_MAX) & (np.abs(moment) < 2.0**52)
         time = np.rint(np.where(usable, moment, 0.0)).astype(np.int64) - self.clock.start_ms
         usable &= np.abs(time) < TIME_MS_MAX
         source, time = source[usable], time[usable]

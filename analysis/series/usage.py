@@ -71,15 +71,18 @@ class _Found:
 def _found(parts: tuple[Gains, Gains, Gains], scene: Scene, *, young: bool) -> _Found:
     left_out = [None if young else scene.young(part) for part in parts]
     amounts = [binned(part, scene.frame, one) for part, one in zip(parts, left_out, strict=True)]
-    counters = zip(parts[:2], left_out[:2], strict=True)
-    # Beside the amounts: how many increases there are, and how many of them lost a part.
-    tallies = [binned(_tallied(part), scene.frame, one) > 0 for part, one in counters]
+    used, load, _ = parts
+    # Beside the amounts: how many increases there are, and how many of them lost a part. Requests of a new kind were
+    # none before; what uses a resource may have been measured late.
+    lost = used.is_reset | used.is_first, load.is_reset
+    counters = zip((used, load), lost, left_out, strict=False)
+    tallies = [binned(_tallied(part, torn), scene.frame, one) > 0 for part, torn, one in counters]
     known, torn = tallies[0] & tallies[1], tallies[0] | tallies[1]
     return _Found(np.concatenate(amounts, axis=2), known[:, :, 0], torn[:, :, 1])
 
 
-def _tallied(gains: Gains) -> Gains:
-    return replace(gains, amounts=np.stack([np.ones(gains.row.size), gains.is_reset], axis=1))
+def _tallied(gains: Gains, torn: BoolArray) -> Gains:
+    return replace(gains, amounts=np.stack([np.ones(gains.row.size), torn], axis=1))
 
 
 def _joined(found: _Found, waiting: Waiting, limit: int) -> tuple[Cells, list[Waiting]]:
