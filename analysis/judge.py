@@ -13,7 +13,16 @@ from analysis.evidence.combined import (
 )
 from analysis.evidence.likelihood import Estimate
 from analysis.evidence.metric_parts import MetricNoise
-from analysis.evidence.metric_state import Beginnings, MetricState, Piece, absorbed, begin, pieces, shows_traffic
+from analysis.evidence.metric_state import (
+    Beginnings,
+    MetricState,
+    Piece,
+    absorbed,
+    begin,
+    pieces,
+    renewed,
+    shows_traffic,
+)
 from analysis.evidence.metric_verdict import PartVerdict, guard, part_verdicts
 from analysis.evidence.parts.share import SharePart
 from analysis.evidence.table import Table
@@ -205,9 +214,8 @@ def _judgement(
 
 def _with_running(state: RunState, facts: Facts, name: str, running: Running) -> MetricState:
     metric = state.metrics[name]
-    if running.piece is None:
-        return metric
-    return absorbed(metric, running.piece, beginnings(state, facts, metric.rule))
+    begun = beginnings(state, facts, metric.rule)
+    return renewed(metric, begun) if running.piece is None else absorbed(metric, running.piece, begun)
 
 
 def _all_proven(acting: list[MetricJudgement]) -> bool:

@@ -196,6 +196,14 @@ def absorbed(state: MetricState, piece: Piece, beginnings: Beginnings) -> Metric
     )
 
 
+def renewed(state: MetricState, beginnings: Beginnings) -> MetricState:
+    """Return the state without what was proven at an earlier weight, where no block has come since the change."""
+    if state.proof_from == beginnings.proof:
+        return state
+    kept = tuple(Kept(one.since) for one in state.kept)
+    return replace(state, proof_from=beginnings.proof, kept=kept, floor=None, share=None)
+
+
 def shows_traffic(rule: MetricRule) -> bool:
     """Whether the metric's totals are requests."""
     if isinstance(rule.family, CountsRule):
