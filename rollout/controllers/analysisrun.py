@@ -286,4 +286,13 @@ def pod_seen(pod: Json) -> PodSeen:
         first,
         restarts=sum(int(c.get("restartCount", 0)) for c in containers),
         ready=conditions.get("Ready") == "True",
+        memory_kills=sum(_killed_for_memory(c) for c in containers),
     )
+
+
+def _killed_for_memory(container: Json) -> int:
+    """How often a container was seen to be killed for memory: the API server shows its last end only."""
+    ends = [(container.get(name) or {}).get("terminated") or {} for name in ("state", "lastState")]
+    killed = any(end.get("reason") == "OOMKilled" for end in ends)
+    # While every restart ended the way the last one did, each of them counts.
+    return max(int(container.get("restartCount", 0)), 1) if killed else 0
