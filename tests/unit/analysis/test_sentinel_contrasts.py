@@ -68,5 +68,12 @@ def test_a_fault_shows_in_its_own_contrast(fault: str, feature: str) -> None:
     assert faulty[feature] - healthy[feature] > 2
 
 
+def test_a_late_fault_is_not_diluted_by_what_was_before_the_last_increase() -> None:
+    world = scenario("base:late_err_x3")
+    state = _gathered(simulate(41, world.world, world.fault), RULES[0], 80)
+    whole = likelihood_contrast(state.parts[0].part.likelihood(state.kept[0].since[0]))
+    assert run_contrasts([state])["errors"] > whole + 0.5
+
+
 def test_before_any_traffic_nothing_is_known() -> None:
     assert all(math.isnan(contrast) for contrast in _contrasts("base:err_x5", 0).values())

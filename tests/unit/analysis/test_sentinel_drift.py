@@ -33,8 +33,8 @@ def _online(scores: Iterable[float]) -> list[float]:
 
 def test_under_uniform_p_values_at_most_one_model_in_twenty_is_ever_degraded() -> None:
     rng = np.random.default_rng(30)
-    degraded = np.mean([_played(rng.random(300)).degraded for _ in range(1000)])
-    assert degraded <= 1 / 20 + 3 * math.sqrt(0.05 * 0.95 / 1000)
+    degraded = np.mean([_played(rng.random(200)).degraded for _ in range(800)])
+    assert degraded <= 1 / 20 + 3 * math.sqrt(0.05 * 0.95 / 800)
 
 
 def test_the_capital_of_a_sound_model_is_one_on_average() -> None:

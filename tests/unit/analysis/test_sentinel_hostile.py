@@ -59,7 +59,11 @@ def _tree(name: str, index: int, to: Any) -> Callable[[Json], None]:
     return _set("detector", "trees", 0, name, index, to=to)
 
 
+_ROUND = {**TREE, "left": [-1, 2, 1, -1, -1], "right": [-1, 3, 4, -1, -1], "feature": [-1, 0, 0, -1, -1]}
+"""Beside a root that is a leaf, two nodes lead to each other, and every place has one parent."""
+
 FOREST = [
+    (_set("detector", "trees", 0, to=_ROUND), "children must come after their parent"),
     (_tree("left", 0, 0), "children must come after their parent"),
     (_tree("left", 2, 1), "children must come after their parent"),
     (_tree("right", 2, 3), "each with one parent"),
