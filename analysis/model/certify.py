@@ -5,24 +5,23 @@ rollbacks are counted a piece.
 """
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from analysis.durations import format_time
 from analysis.errors import InvalidSpec
 from analysis.evidence.metric_parts import MetricNoise
-from analysis.evidence.table import Table
 from analysis.failure_model_spec import Certificate, Detection, HeldOut
 from analysis.model.binomial import lower_bound, upper_bound
 from analysis.model.faults import Fault, faults_of
+from analysis.model.history import PIECES_MAX, SEGMENT_SECONDS, Piece
 from analysis.model.placebo import Release, placebo
 from analysis.model.plan import Plan
 from analysis.model.play import Outcome, play
 from analysis.percent import format_percent
 from analysis.rules import RunRules
 
-SEGMENTS_MAX = 500
-"""More pieces would certify budgets below 0.6 %, which take weeks of history."""
 PLACEBOS_A_SEGMENT = 2
 FAULTY_RELEASES = 40
 """For each fault: enough to tell 95 % from 80 %."""
@@ -31,19 +30,19 @@ FAULTS_MAX = 24
 
 @dataclass(frozen=True)
 class Trial:
-    """What a model is tried on.
+    """What a model is tried with.
 
     Attributes:
-        segments: pieces of held-out history, by metric, stable pods only; those after SEGMENTS_MAX are left out.
-        began_at: epoch seconds at which each piece begins; empty where that is not known.
+        pieces: how many pieces of held-out history are expected; faulty releases are spread over them.
+        piece_seconds: length of each.
         seed: chooses the posing pods.
     """
 
     rules: RunRules
     noises: Mapping[str, MetricNoise]
     plan: Plan
-    segments: Sequence[Mapping[str, Table]]
-    began_at: Sequence[float] = ()
+    pieces: int
+    piece_seconds: float = SEGMENT_SECONDS
     limit_raise: float = 0.0
     seed: int = 0
 
@@ -56,16 +55,18 @@ class Tally:
     """Number of the piece, and how its placebo ended."""
     faulty: dict[str, list[Outcome]] = field(default_factory=dict)
     """How releases with each fault ended."""
+    begins: dict[int, float] = field(default_factory=dict)
+    """Epoch seconds at which each piece began that gave a placebo."""
 
     @property
     def segments(self) -> int:
         """Pieces that gave a placebo."""
-        return len({segment for segment, _ in self.placebos})
+        return len(self.begins)
 
     @property
     def false_segments(self) -> int:
         """Pieces of which a placebo was rolled back."""
-        return len({segment for segment, outcome in self.placebos if outcome.failed_at_seconds is not None})
+        return len({number for number, outcome in self.placebos if outcome.failed_at_seconds is not None})
 
     @property
     def log_evidence(self) -> tuple[float, ...]:
@@ -73,55 +74,68 @@ class Tally:
         return tuple(outcome.largest_log_evidence for _, outcome in self.placebos)
 
 
-def tried(trial: Trial, *, faults: bool = True) -> Iterator[Tally]:
-    """Play placebos, then faulty releases; yields after each release, so that a caller shows progress or stops.
+def tried(trial: Trial, pieces: Iterable[Piece], *, faults: bool = True) -> Iterator[Tally]:
+    """Play placebos and faulty releases; yields after each, so that a caller shows progress or stops.
 
     Raises:
         InvalidSpec: no piece of history can give a placebo.
     """
     tally = Tally()
-    for number, segment in enumerate(trial.segments[:SEGMENTS_MAX]):
-        for again in range(PLACEBOS_A_SEGMENT):
-            release = _placebo(trial, segment, number * PLACEBOS_A_SEGMENT + again)
-            if release is not None:
-                outcome = play(release, trial.rules, trial.noises, trial.limit_raise, to_the_end=True)
-                tally.placebos.append((number, outcome))
-                yield tally
+    for number, piece in enumerate(islice(pieces, PIECES_MAX)):
+        for _ in played(trial, tally, number, piece, faults=faults):
+            yield tally
     if not tally.placebos:
         raise InvalidSpec("history", "no piece of it can give a placebo", "two pods with traffic are the least")
-    for fault in faults_of(trial.rules.rules)[:FAULTS_MAX] if faults else ():
-        yield from _with_fault(trial, fault, tally)
 
 
-def _placebo(trial: Trial, segment: Mapping[str, Table], number: int) -> Release | None:
+def played(trial: Trial, tally: Tally, number: int, piece: Piece, *, faults: bool = True) -> Iterator[Outcome]:
+    """Play what one piece of history is good for, and count it; yields each outcome.
+
+    A piece in which the service had one pod, or none, is no use; the certificate says how many were.
+    """
+    for again in range(PLACEBOS_A_SEGMENT):
+        release = _placebo(trial, piece, number * PLACEBOS_A_SEGMENT + again)
+        if release is None:
+            return
+        outcome = play(release, trial.rules, trial.noises, trial.limit_raise, to_the_end=True)
+        tally.placebos.append((number, outcome))
+        tally.begins[number] = piece.began_at
+        yield outcome
+    if faults and _gives_faulty(trial, number):
+        for fault in faults_of(trial.rules.rules)[:FAULTS_MAX]:
+            yield from _with_fault(trial, fault, tally, number, piece)
+
+
+def _gives_faulty(trial: Trial, number: int) -> bool:
+    """Spread over all of the history, so that each time of day is there."""
+    wanted, pieces = FAULTY_RELEASES, max(trial.pieces, 1)
+    return number * wanted // pieces > (number - 1) * wanted // pieces or pieces <= wanted
+
+
+def _placebo(trial: Trial, piece: Piece, number: int) -> Release | None:
     try:
-        return placebo(segment, trial.rules, trial.plan, trial.seed + number)
+        return placebo(piece.tables, trial.rules, trial.plan, trial.seed + number)
     except InvalidSpec:
-        # A piece in which the service had one pod, or none, is no use; the certificate says how many were.
         return None
 
 
-def _with_fault(trial: Trial, fault: Fault, tally: Tally) -> Iterator[Tally]:
-    outcomes = tally.faulty.setdefault(fault.name, [])
-    pieces = trial.segments[:SEGMENTS_MAX]
-    for number in range(min(FAULTY_RELEASES, len(pieces))):
-        # Spread over all of the history, so that each time of day is there.
-        release = _placebo(trial, pieces[number * len(pieces) // min(FAULTY_RELEASES, len(pieces))], number)
-        if release is not None and release.tables[fault.metric].canary.pods:
-            faulty = fault.put_into(release, trial.seed + number)
-            outcomes.append(play(faulty, trial.rules, trial.noises, trial.limit_raise))
-            yield tally
+def _with_fault(trial: Trial, fault: Fault, tally: Tally, number: int, piece: Piece) -> Iterator[Outcome]:
+    release = _placebo(trial, piece, number * PLACEBOS_A_SEGMENT)
+    if release is None or not release.tables[fault.metric].canary.pods:
+        return
+    outcome = play(fault.put_into(release, trial.seed + number), trial.rules, trial.noises, trial.limit_raise)
+    tally.faulty.setdefault(fault.name, []).append(outcome)
+    yield outcome
 
 
 def certificate(trial: Trial, tally: Tally) -> Certificate:
     """Return what was found, as a status shows it."""
-    began = trial.began_at[:SEGMENTS_MAX]
-    length = max((t.windows * t.interval_seconds for s in trial.segments for t in s.values()), default=0.0)
+    begins = sorted(tally.begins.values())
     return Certificate(
         budget=format_percent(trial.rules.budget),
         held_out=HeldOut(
-            from_=format_time(min(began)) if began else "",
-            to=format_time(max(began) + length) if began else "",
+            from_=format_time(begins[0]) if begins else "",
+            to=format_time(begins[-1] + trial.piece_seconds) if begins else "",
             segments=tally.segments,
         ),
         placebos=len(tally.placebos),

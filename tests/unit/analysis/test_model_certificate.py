@@ -18,6 +18,7 @@ from analysis.model.binomial import lower_bound, upper_bound
 from analysis.model.calibrate import limit_raise
 from analysis.model.certify import Tally, Trial, breaks_budget, certificate, keeps_budget, placebo_quantile99, tried
 from analysis.model.faults import faults_of, fewer_events, growing, higher, more_events, more_used, slower
+from analysis.model.history import Piece
 from analysis.model.placebo import placebo
 from analysis.model.plan import DEFAULT_PLAN, Plan, PlanStep
 from analysis.model.play import Outcome, play
@@ -43,9 +44,12 @@ def _piece(seed: int) -> Mapping[str, Table]:
     return {**rollout.tables, "growth": rollout.tables["memory"]}
 
 
-def _trial(pieces: Sequence[Mapping[str, Table]], rules: RunRules = RULES, **more: object) -> Trial:
-    noises = {rule.name: prior(rule) for rule in rules.rules}
-    return Trial(rules, noises, DEFAULT_PLAN, pieces, **more)  # type: ignore[arg-type]
+def _trial(pieces: Sequence[Piece], rules: RunRules = RULES) -> Trial:
+    return Trial(rules, {rule.name: prior(rule) for rule in rules.rules}, DEFAULT_PLAN, len(pieces))
+
+
+def _pieces(count: int) -> list[Piece]:
+    return [Piece(1000.0 + 3000.0 * seed, _piece(seed)) for seed in range(count)]
 
 
 def test_a_placebo_moves_pods_and_counts_nothing_twice() -> None:
@@ -198,14 +202,14 @@ def test_the_judge_finds_a_gross_fault_and_lets_the_placebo_pass() -> None:
 
 
 def test_the_same_trial_gives_the_same_outcomes() -> None:
-    pieces = [_piece(seed) for seed in range(2)]
-    first, second = ([*tried(_trial(pieces), faults=False)][-1] for _ in range(2))
+    pieces = _pieces(2)
+    first, second = ([*tried(_trial(pieces), pieces, faults=False)][-1] for _ in range(2))
     assert first == second
 
 
 def test_the_certificate_counts_placebos_and_faults() -> None:
-    trial = _trial([_piece(seed) for seed in range(3)], began_at=(1000.0, 4000.0, 7000.0))
-    tally = [*tried(trial)][-1]
+    trial = _trial(_pieces(3))
+    tally = [*tried(trial, _pieces(3))][-1]
     found = certificate(trial, tally)
     assert (found.budget, found.placebos, found.held_out.segments) == ("1%", 6, 3)
     assert found.false_rollbacks == 0
@@ -218,11 +222,12 @@ def test_the_certificate_counts_placebos_and_faults() -> None:
 
 def test_pieces_that_give_no_placebo_are_no_certificate() -> None:
     with pytest.raises(InvalidSpec, match="no piece"):
-        [*tried(_trial([{"other": _piece(1)["errors"]}]))]
+        [*tried(_trial(_pieces(1)), [Piece(0.0, {"other": _piece(1)["errors"]})])]
 
 
 def _tally(failed: Sequence[tuple[int, bool]]) -> Tally:
-    return Tally([(piece, Outcome(60.0 if fell else None, 1.0)) for piece, fell in failed])
+    outcomes = [(piece, Outcome(60.0 if fell else None, 1.0)) for piece, fell in failed]
+    return Tally(outcomes, begins=dict.fromkeys((piece for piece, _ in failed), 0.0))
 
 
 def test_two_false_rollbacks_in_one_piece_count_once() -> None:
