@@ -50,7 +50,7 @@ def gains_of(rows: Rows, presence: Callable[[], Presence], pace: Pace, born: Int
     _untangle(before, rows, pace, born, until=NEVER)
     starts, counted = _starts(before, rows, presence, pace, born)
     values = rows.values
-    former = np.where((before >= 0)[:, None], values[before], 0.0)
+    former = np.where((before >= 0)[:, None], values[np.maximum(before, 0)], 0.0)
     is_reset = (values[:, -1] < former[:, -1]) if values.shape[1] else np.zeros(before.size, dtype=np.bool_)
     gained = values - former
     if is_reset.any():
@@ -80,7 +80,7 @@ def _starts(
 ) -> tuple[IntArray, BoolArray]:
     """Return when each increase began, and whether it counts."""
     time = rows.time
-    starts = np.where(before >= 0, time[before], NONE)
+    starts = np.where(before >= 0, time[np.maximum(before, 0)], NONE)
     counted = before != UNCOUNTED
     # What ends at the cut or before it is in no window any more.
     open_ = np.flatnonzero(counted & (time - starts > pace.gap_max_ms) & (time > rows.samples.cut))

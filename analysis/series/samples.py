@@ -23,6 +23,7 @@ MAX_BOUNDS = 200
 _NO_BOUND = 0.0
 # Nothing that is measured comes near it, and sums of such values stay finite.
 _VALUE_MAX = 1e100
+_SECONDS_MAX = 1e12
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,9 @@ class Samples:
     def _merge(self, sources: IntArray, bounds: FloatArray, series: list[RawSeries]) -> None:
         sizes = [one.times.size for one in series]
         source, column = np.repeat(sources, sizes), np.repeat(np.searchsorted(self.columns, bounds), sizes)
-        moment = np.concatenate([one.times for one in series]) * 1000.0
+        moment = np.clip(np.concatenate([one.times for one in series]), -_SECONDS_MAX, _SECONDS_MAX) * 1000.0
         values = np.concatenate([one.values for one in series])
-        usable = (np.abs(values) < _VALUE_MAX) & (np.abs(moment) < 2.0**52)
+        usable = (np.abs(values) < _VALUE_MAX) & ~np.isnan(moment)
         time = np.rint(np.where(usable, moment, 0.0)).astype(np.int64) - self.clock.start_ms
         usable &= np.abs(time) < TIME_MS_MAX
         source, time = source[usable], time[usable]
