@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from rollout.api.analysis import AnalysisRun
-from rollout.cli import lint, plan
+from rollout.cli import lint, plan, template_test
 from rollout.cli.arguments import FAILED, UsageError, Verbs, add_group, add_verb, object_name
 from rollout.cli.target import Cluster, in_cluster, patiently, show, tell, typed
 from rollout.errors import ApiError, CoalmineError
@@ -26,6 +26,7 @@ def add(commands: Verbs) -> None:
     )  # fmt: skip
     lint.add(verbs)
     plan.add(verbs)
+    template_test.add(verbs)
     parser = add_verb(
         verbs, "explain", run, words="say in words what an AnalysisRun compared and found", more=_MORE,
         example="coalmine analysis explain web-6f4dfdb495-2 -n shop\ncoalmine analysis explain --file record.json.gz",
