@@ -65,7 +65,8 @@ def smooth(log_likelihood: FloatArray, variance: float) -> FloatArray:
     if kernel is None or largest == float(log_likelihood.min()):
         return log_likelihood
     reach = kernel.size // 2
-    padded = np.pad(np.exp(log_likelihood - largest), reach, mode="edge")
+    inner = np.exp(log_likelihood - largest)
+    padded = np.concatenate([np.full(reach, inner[0]), inner, np.full(reach, inner[-1])])
     return _log(np.convolve(padded, kernel, "valid")) + largest
 
 

@@ -13,29 +13,30 @@ _COEFFICIENTS = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360,
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
-def log_gamma(x: FloatArray) -> FloatArray:
-    """Return ln Gamma(x) of positive numbers (Abramowitz and Stegun 6.1.41, with 6.1.15)."""
-    small = x < _SHIFT
-    shifted = np.where(small, x + _SHIFT, x)
-    inverse = 1.0 / shifted
+def log_rising(z: FloatArray, n: FloatArray) -> FloatArray:
+    """Return ln of Gamma(z + n) / Gamma(z) of z > 0 and n >= 0 (Abramowitz and Stegun 6.1.41, with 6.1.15).
+
+    Unlike a difference of two logarithms of Gamma it keeps its digits where z is much larger than n.
+    """
+    small = z < _SHIFT
+    base = np.where(small, z + _SHIFT, z)
+    top = base + n
+    risen = (base - 0.5) * np.log1p(n / base) + n * (np.log(top) - 1.0) + _correction(top) - _correction(base)
+    if small.any():
+        product = np.ones_like(z)
+        for step in range(_SHIFT):
+            product *= (z + step) / (z + n + step)
+        risen = risen + np.where(small, np.log(product), 0.0)
+    return np.asarray(risen, dtype=np.float64)
+
+
+def _correction(x: FloatArray) -> FloatArray:
+    inverse = 1.0 / x
     square = inverse * inverse
-    series = np.full_like(x, _COEFFICIENTS[-1])
-    for coefficient in _COEFFICIENTS[-2::-1]:
-        series = series * square + coefficient
-    stirling = (shifted - 0.5) * np.log(shifted) - shifted + _HALF_LOG_TWO_PI + series * inverse
-    if not small.any():
-        return np.asarray(stirling, dtype=np.float64)
-    # Only small arguments need the recurrence; a large one would overflow the product.
-    start = np.where(small, x, 1.0)
-    product = start.copy()
-    for step in range(1, _SHIFT):
-        product *= start + step
-    return np.asarray(stirling - np.where(small, np.log(product), 0.0), dtype=np.float64)
-
-
-def log_beta(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Return ln B(a, b) of positive numbers."""
-    return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
+    series = _COEFFICIENTS[-1] * square
+    for coefficient in _COEFFICIENTS[-2:0:-1]:
+        series = (series + coefficient) * square
+    return np.asarray((series + _COEFFICIENTS[0]) * inverse, dtype=np.float64)
 
 
 def log_sum_exp(values: FloatArray) -> float:

@@ -157,15 +157,23 @@ def shown(row: Row) -> str:
     return f"{row.name:44}{reached}{coverage:>10}  {'kept' if row.kept else 'BROKEN'}"
 
 
+def keep(row: Row) -> None:
+    """Write a row into the table of results, in the place of an older one of its name."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    rows = {**{old["name"]: old for old in known}, row.name: asdict(row)}
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps([rows[name] for name in names() if name in rows], indent=1) + "\n")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure all rows, or those that are named; print and write the table."""
     rows = []
+    print(f"{'P(evidence ever >= 1/alpha), alpha =':44}{ALPHAS[0]:10}{ALPHAS[1]:10}  coverage of 95 % intervals")
     with ProcessPoolExecutor(2) as pool:
         for name in arguments or names():
             rows.append(measured(name, pool, REPLICATES, LOOKS))
             print(shown(rows[-1]), flush=True)
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+            keep(rows[-1])
     return 0 if all(row.kept for row in rows) else 1
 
 

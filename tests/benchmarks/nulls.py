@@ -65,7 +65,7 @@ def counts(noise: Noise, harm: float, at_bound: float, arms: tuple[int, int] = (
         ]
         return table(arm("new", sides[0]), arm("old", sides[1]))
 
-    return Null(MetricRule("errors", WINDOW, CountsRule(), harm, tolerance=1.0), MetricNoise(noise), u, draw)
+    return Null(MetricRule("errors", WINDOW, CountsRule(), harm), MetricNoise(noise), u, draw)
 
 
 def _errors(random: np.random.Generator, noise: Noise, pods: int, windows: int, rate: float) -> FloatArray:
@@ -85,7 +85,7 @@ def latency(noise: Noise) -> Null:
             arm("new", _buckets(random, noise, 3, windows)), arm("old", _buckets(random, noise, 6, windows)), BOUNDS
         )
 
-    rule = MetricRule("latency", WINDOW, HistogramRule(), 0.03, tolerance=0.2)
+    rule = MetricRule("latency", WINDOW, HistogramRule(), 0.03)
     return Null(rule, MetricNoise(noise), 0.0, draw)
 
 
@@ -105,7 +105,7 @@ def level(noise: Noise, at_bound: float) -> Null:
         sides = [np.exp(_normal(random, noise, pods, windows) + v)[:, :, None] for pods, v in ((3, u), (6, 0.0))]
         return table(arm("new", sides[0]), arm("old", sides[1]))
 
-    return Null(MetricRule("pool", WINDOW, GaugeRule("Level"), 0.05, tolerance=0.2), MetricNoise(noise), u, draw)
+    return Null(MetricRule("pool", WINDOW, GaugeRule("Level"), 0.05), MetricNoise(noise), u, draw)
 
 
 def growth(noise: Noise, arms: tuple[int, int]) -> Null:
@@ -120,7 +120,7 @@ def growth(noise: Noise, arms: tuple[int, int]) -> Null:
             sides.append(np.exp(logarithm)[:, :, None])
         return table(arm("new", sides[0]), arm("old", sides[1]))
 
-    return Null(MetricRule("memory", WINDOW, GaugeRule("Growth"), 0.04, tolerance=0.2), MetricNoise(noise), 0.0, draw)
+    return Null(MetricRule("memory", WINDOW, GaugeRule("Growth"), 0.04), MetricNoise(noise), 0.0, draw)
 
 
 def usage(noise: Noise, at_bound: float) -> Null:
@@ -137,9 +137,7 @@ def usage(noise: Noise, at_bound: float) -> Null:
             sides.append(np.stack([(0.1 * WINDOW + 0.01 * load) * varied, load], axis=2))
         return table(arm("new", sides[0]), arm("old", sides[1]))
 
-    return Null(
-        MetricRule("cpu", WINDOW, GaugeRule("Usage", load=True), 0.05, tolerance=0.2), MetricNoise(known), u, draw
-    )
+    return Null(MetricRule("cpu", WINDOW, GaugeRule("Usage", load=True), 0.05), MetricNoise(known), u, draw)
 
 
 def _normal(random: np.random.Generator, noise: Noise, pods: int, windows: int) -> FloatArray:

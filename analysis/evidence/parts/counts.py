@@ -1,5 +1,6 @@
 """Counts: how often events happen. Conditional on both arms' events, over-dispersed, in blocks."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,16 @@ from analysis.evidence.gathered import Gathered, by_pod, log_load_ratio, noise_w
 from analysis.evidence.grid import GRID, smooth
 from analysis.evidence.likelihood import GridLikelihood
 from analysis.evidence.noise import Noise
-from analysis.evidence.special import FloatArray, log_beta
+from analysis.evidence.special import FloatArray, log_rising
 from analysis.evidence.table import EVENTS, TOTAL
 
 # Below this variance the beta-binomial is the binomial to machine precision.
 _VARIANCE_MIN = 1e-9
 _CONCENTRATION_MIN = 0.5
+# Beyond this an arm has no share that a number could hold.
+_LOGIT_MAX = 100.0
 _G = GRID.size
+_ZERO = _G // 2
 # After the likelihood: load (weighted sum, weight), then events and total of the canary, and of stable.
 _LOAD, _LOAD_WEIGHT, _XC, _NC, _XS, _NS = range(_G, _G + 6)
 
@@ -91,7 +95,7 @@ def nearest_bound(bounds: tuple[float, ...], wished_seconds: float) -> int:
 
 
 def block_log_likelihood(xc: float, nc: float, xs: float, ns: float, variance: float) -> FloatArray:
-    """Return ln L(u) on the grid of one block.
+    """Return ln L(u) / L(0) on the grid of one block.
 
     Given the events of both arms together, those of the canary are beta-binomial with mean
     n_c e^u / (n_c e^u + n_s): the unknown base rate, the time of day and everything else that hits both arms
@@ -104,10 +108,14 @@ def block_log_likelihood(xc: float, nc: float, xs: float, ns: float, variance: f
         ns: its exposure.
         variance: omega^2 times the arms' noise weights.
     """
-    theta = 1.0 / (1.0 + np.exp(np.log(ns) - np.log(nc) - GRID))
+    logit = np.clip(GRID + (math.log(nc) - math.log(ns)), -_LOGIT_MAX, _LOGIT_MAX)
+    theta, rest = 1.0 / (1.0 + np.exp(-logit)), 1.0 / (1.0 + np.exp(logit))
     if variance < _VARIANCE_MIN:
-        return np.asarray(xc * np.log(theta) + xs * np.log1p(-theta), dtype=np.float64)
-    theta0 = nc / (nc + ns)
-    concentration = max(1.0 / (variance * theta0 * (1 - theta0)) - 1.0, _CONCENTRATION_MIN)
-    a, b = concentration * theta, concentration * (1 - theta)
-    return log_beta(xc + a, xs + b) - log_beta(a, b)
+        values = xc * np.log(theta) + xs * np.log(rest)
+    else:
+        spread = variance * float(theta[_ZERO]) * float(rest[_ZERO])
+        concentration = max(1.0 / spread - 1.0, _CONCENTRATION_MIN)
+        places = np.concatenate([concentration * theta, concentration * rest])
+        risen = log_rising(places, np.repeat([xc, xs], _G))
+        values = risen[:_G] + risen[_G:]
+    return np.asarray(values - values[_ZERO], dtype=np.float64)

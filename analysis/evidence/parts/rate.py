@@ -10,7 +10,7 @@ from analysis.evidence.gathered import Gathered, by_pod, noise_weight
 from analysis.evidence.grid import GRID, smooth
 from analysis.evidence.likelihood import GridLikelihood
 from analysis.evidence.noise import Noise
-from analysis.evidence.special import log_gamma
+from analysis.evidence.special import log_rising
 from analysis.evidence.table import EVENTS, TOTAL
 
 LIMIT_FALSE_ALARM = 0.001
@@ -37,7 +37,7 @@ class RatePart:
             mean = total * self.rate * np.exp(GRID)
             weight = noise_weight(arm, arm.amounts[:, TOTAL], block.interval_seconds)
             size = np.array([1.0 / max(self.noise.omega2 * weight, 1e-9)])
-            constant = float((log_gamma(size + events) - log_gamma(size))[0])
+            constant = float(log_rising(size, np.array([events]))[0])
             sums = constant - float(size[0]) * np.log1p(mean / size) + events * np.log(mean / (size + mean))
         return Gathered(sums, by_pod(arm, arm.amounts[:, TOTAL]), by_pod(block.stable, block.stable.amounts[:, TOTAL]))
 
