@@ -2,17 +2,20 @@
 
 import asyncio
 
+import msgspec
 import numpy as np
 
-from analysis.comparison_spec import Comparison, CountsComparison
+from analysis.comparison_spec import Comparison, CountsComparison, GaugeComparison, HistogramComparison
 from analysis.errors import MeasurementError
-from analysis.judgement import Judgement, WeightChange
+from analysis.judgement import DataState, Judgement, WeightChange
 from analysis.measure import FETCH_SECONDS_MAX, Look, RunMeasurer
 from analysis.provider_spec import MetricProvider, PrometheusMetric
 from analysis.providers.replay import ReplayProvider
+from analysis.record import replay
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
 from analysis.series.raw import RawSeries
 from analysis.spec import Metric
+from analysis.verdict import Verdict
 
 START = 1_800_000_000.0
 DAY_SECONDS = 86_400.0
@@ -60,3 +63,109 @@ def test_a_run_of_a_day_is_read_again_after_a_restart_in_bounded_pieces_without_
     assert store.spans[-1][1] == START + DAY_SECONDS
     for before, after in zip(store.spans, store.spans[1:], strict=False):
         assert before[1] - OVERLAP_SECONDS_MAX <= after[0] <= before[1]
+
+
+def comparison(**family: object) -> Comparison:
+    return Comparison(**{"tolerance": "100%", **family})  # type: ignore[arg-type]
+
+
+PODS = '{pod=~"{{arms.pods}}"}'
+FAMILIES = {
+    "errors": comparison(counts=CountsComparison(events=f"e{PODS}", total=f"t{PODS}")),
+    "crashes": comparison(counts=CountsComparison(events=f"r{PODS}", exposure="PodSeconds")),
+    "latency": comparison(histogram=HistogramComparison(buckets=f"b{PODS}", tails=("250ms",), unit="Milliseconds")),
+    "memory": comparison(gauge=GaugeComparison(query=f"m{PODS}")),
+    "leak": comparison(gauge=GaugeComparison(query=f"m{PODS}", type="Growth")),
+    "cpu": comparison(gauge=GaugeComparison(query=f"c{PODS}", type="Usage", load=f"t{PODS}")),
+}
+SPEC = AnalysisRunSpec(
+    metrics=tuple(
+        msgspec.structs.replace(METRIC, name=name, interval="30s", comparison=one) for name, one in FAMILIES.items()
+    ),
+    comparison=RunComparison(arms=ARMS, warm_up="60s"),
+)
+WEIGHTS = (WeightChange(START + 45, 10), WeightChange(START + 900, 50))
+
+
+class Fleet(ReplayProvider):
+    """Series of all families; a selector may fail for a while."""
+
+    def __init__(self, slower: float = 1.0) -> None:
+        random = np.random.default_rng(5)
+        self.broken: str = ""
+        self.spans: list[float] = []
+        names = ("old-1", "old-2", "old-3", "new-1")
+        found: dict[str, list[RawSeries]] = {letter: [] for letter in "etrbmc"}
+        for name in names:
+            times = np.arange(START - 60, START + 3000, 15.0) + float(random.integers(0, 15))
+            requests = random.poisson(60.0, times.size)
+            found["t"].append(RawSeries((("pod", name),), times, np.cumsum(requests)))
+            found["e"].append(RawSeries((("pod", name),), times, np.cumsum(random.binomial(requests, 0.02))))
+            found["r"].append(RawSeries((("pod", name),), times, np.zeros(times.size)))
+            found["c"].append(RawSeries((("pod", name),), times, np.cumsum(requests * 0.01)))
+            found["m"].append(RawSeries((("pod", name),), times, 1e8 * random.lognormal(0, 0.01, times.size)))
+            factor = slower if name == "new-1" else 1.0
+            within = np.cumsum(
+                [random.binomial(requests, share) for share in (0.5 / factor, 0.4 / factor)] + [0 * requests], axis=0
+            )
+            for bound, counts in zip(("100", "250", "+Inf"), (within[0], within[1], requests), strict=True):
+                series = np.cumsum(np.minimum(counts, requests))
+                found["b"].append(RawSeries((("le", bound), ("pod", name)), times, series))
+        super().__init__({f"{letter}{PATTERN}": some for letter, some in found.items()})
+
+    async def samples(self, metric: Metric, selector: str, start: float, end: float) -> tuple[RawSeries, ...]:
+        if self.broken and selector.startswith(self.broken):
+            raise MeasurementError("the store is away")
+        self.spans.append(end - start)
+        return await super().samples(metric, selector, start, end)
+
+
+def looked(provider: Fleet, *moments: float, broken: tuple[float, float, str] = (0.0, 0.0, "")) -> list[Judgement]:
+    async def judged() -> list[Judgement]:
+        measurer = RunMeasurer(SPEC, "shop", START, provider)
+        found = []
+        for moment in moments:
+            provider.broken = broken[2] if broken[0] <= moment < broken[1] else ""
+            found.append(await measurer.look(Look(START + moment, WEIGHTS)))
+        return found
+
+    return asyncio.run(judged())
+
+
+STEPS = tuple(float(second) for second in range(20, 2400, 25))
+
+
+def test_a_run_of_all_families_judges_the_same_look_by_look_and_after_a_restart() -> None:
+    looks = looked(Fleet(), *STEPS, 2400.0)
+    for moment in (300.0, 1245.0, 2400.0):
+        (restarted,) = looked(Fleet(), moment)
+        assert restarted == looked(Fleet(), *(step for step in STEPS if step < moment), moment)[-1]
+    assert {metric.state.value for metric in looks[-1].metrics} == {"Collecting"}
+    assert looks[-1].verdict is not Verdict.FAIL
+
+
+def test_harm_in_a_histogram_fails_the_run_by_its_name_and_the_record_replays() -> None:
+    async def judged() -> tuple[Judgement, bytes | None]:
+        measurer = RunMeasurer(SPEC, "shop", START, Fleet(slower=2.0))
+        return await measurer.look(Look(START + 2400.0, WEIGHTS)), measurer.record
+
+    judgement, record = asyncio.run(judged())
+    assert judgement.verdict is Verdict.FAIL
+    assert max(judgement.metrics, key=lambda metric: metric.log_evidence).name == "latency"
+    assert record is not None
+    assert replay(record) == judgement
+
+
+def test_a_look_asks_for_what_is_new_and_two_scrapes_more() -> None:
+    provider = Fleet()
+    looked(provider, *STEPS)
+    roles = 8
+    assert max(provider.spans[10 * roles :]) <= 25 + 2 * 15
+
+
+def test_an_outage_of_the_store_holds_back_only_its_metric_and_nothing_is_lost() -> None:
+    outage = looked(Fleet(), *STEPS, broken=(500.0, 1200.0, "b"))
+    during = next(look for look in outage if look.at > START + 1100)
+    assert [metric.name for metric in during.metrics if "the store is away" in metric.problems] == ["latency"]
+    assert during.metrics[2].state is DataState.NO_DATA
+    assert outage[-1] == looked(Fleet(), *STEPS)[-1]
