@@ -246,8 +246,8 @@ CASES = [
         "coalmine-jvm-micrometer",
         pods("jvm-micrometer"),
         {
-            "heap-growth.value": (20320344, 3170112),
-            "gc-pauses.used": (0.017, 0.013),
+            "heap-growth.value": (20320832, 3190056),
+            "gc-pauses.used": (0.085, 0.044),
             "gc-pauses.load": (100, 100),
             "threads.value": (46, 6),
         },
@@ -256,8 +256,8 @@ CASES = [
         "coalmine-jvm",
         [*pods("jvm"), *pods("requests")],
         {
-            "heap-growth.value": (20320344, 3170112),
-            "gc-pauses.used": (0.018, 0.011),
+            "heap-growth.value": (20320832, 3190056),
+            "gc-pauses.used": (0.083, 0.043),
             "gc-pauses.load": (100, 50),
             "threads.value": (46, 6),
         },

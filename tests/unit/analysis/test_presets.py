@@ -5,9 +5,12 @@ from itertools import combinations
 
 import pytest
 
+from analysis.arguments import fill_metric
+from analysis.authoring.lint import provable
 from analysis.background_spec import RolloutAnalysisBackground
 from analysis.errors import InvalidSpec
 from analysis.presets.load import Preset, preset, presets
+from analysis.rules import RunRules, metric_rule
 from analysis.spec import Argument, Metric, TemplateRef
 from analysis.template import build_run
 from analysis.validate import validate_template
@@ -105,3 +108,17 @@ def test_files_are_named_like_their_templates() -> None:
 def test_an_unknown_preset_is_refused_with_the_names_that_exist() -> None:
     with pytest.raises(InvalidSpec, match="coalmine-istio-http"):
         preset("coalmine-istio")
+
+
+def rules_of(one: Preset) -> RunRules:
+    values = {arg.name: arg.value or "requests_total" for arg in one.spec.args}
+    filled = [fill_metric(metric, values, "spec.metrics") for metric in one.spec.metrics]
+    return RunRules(0.01, 180.0, 1, tuple(metric_rule(metric, "spec.metrics", dry_run=False) for metric in filled))
+
+
+@each
+def test_verify_can_prove_every_tolerance_of_a_preset_without_a_failure_model(one: Preset) -> None:
+    comparisons = [metric.comparison for metric in one.spec.metrics if metric.comparison is not None]
+    # Services are one sample a side, whatever stands behind them.
+    stable_samples = 1 if comparisons[0].arms.by == "Query" else 10
+    assert [str(found) for found in provable(rules_of(one), stable_samples) if "for ever" in str(found)] == []
