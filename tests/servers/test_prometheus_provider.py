@@ -11,11 +11,17 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.errors import InvalidSpec, MeasurementError
 from analysis.provider_spec import Authentication, BasicAuth, KeyValue, MetricProvider, PrometheusMetric
-from analysis.providers.prometheus import PrometheusProvider
+from analysis.providers.prometheus import PrometheusProvider, recorded_matrix
+from analysis.rules import HistogramRule
+from analysis.series.raw import RawSeries
+from analysis.series.watched import Watch, WatchedMetric
 from analysis.spec import Metric
+from tests.support.watching import arm_of, rule
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SECRET = "hunter2"
@@ -206,3 +212,82 @@ def test_nobody_listening_is_an_error() -> None:
 
     with pytest.raises(MeasurementError, match="cannot query Prometheus"):
         asyncio.run(fetch())
+
+
+NATIVE = {"count": "6", "sum": "1.5", "buckets": [[0, "0.25", "0.3535533905932738", "2"], [0, "0.5", "1", "4"]]}
+
+
+def raw(handler: Handler, *, max_body_bytes: int = 1 << 20) -> tuple[RawSeries, ...]:
+    async def fetch() -> tuple[RawSeries, ...]:
+        async with serving(handler) as address, aiohttp.ClientSession() as session:
+            provider = PrometheusProvider(session, max_body_bytes=max_body_bytes)
+            return await provider.samples(metric(address), "x", 0.0, 60.0)
+
+    return asyncio.run(fetch())
+
+
+def test_native_histograms_of_a_range_are_buckets_beside_plain_samples() -> None:
+    item = {"metric": {"pod": "a"}, "values": [[10.0, "1"]], "histograms": [[11.0, NATIVE], [21.0, NATIVE]]}
+    found = {one.label("le"): one for one in raw(success("matrix", [item]))}
+    assert found[""].values.tolist() == [1.0]
+    assert [found[bound].values.tolist() for bound in ("0.25", "1", "+Inf")] == [[0.0, 0.0], [6.0, 6.0], [6.0, 6.0]]
+    assert found["1"].times.tolist() == [11.0, 21.0]
+    assert {one.label("pod") for one in found.values()} == {"a"}
+
+
+def test_a_native_histogram_is_no_value_of_an_ordinary_metric() -> None:
+    vector = [{"metric": {}, "histogram": [1.0, NATIVE]}]
+    with pytest.raises(MeasurementError, match="histogram_quantile"):
+        asyncio.run(ask(success("vector", vector)))
+
+
+def test_an_answer_without_an_end_is_read_no_further_than_its_bound() -> None:
+    with pytest.raises(MeasurementError, match="more than 1048576 bytes; select fewer series"):
+        raw(huge)
+
+
+def body(content: bytes) -> Handler:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=content, content_type="application/json")
+
+    return answer
+
+
+VALID = json.dumps(
+    {
+        "status": "success",
+        "data": {
+            "resultType": "matrix",
+            "result": [
+                {"metric": {"pod": "a", "le": "1"}, "values": [[10.5, "1"], [11.5, "NaN"], [12.5, "+Inf"]]},
+                {"metric": {"pod": "b"}, "histograms": [[10.5, NATIVE]]},
+            ],
+        },
+    }
+).encode()
+PIECES = [b"null", b"[]", b"{}", b'"x"', b"1e999", b"-1", b'"\\ud800"', b"[[", b"]]", b"\xff", b'"NaN"', b"true", b"0"]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A valid answer with some of its bytes replaced, left out or doubled."""
+    answer = VALID
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(answer) - 1))
+        end = min(start + draw(st.integers(0, 12)), len(answer))
+        answer = answer[:start] + draw(st.sampled_from(PIECES) | st.binary(max_size=6)) + answer[end:]
+    return answer
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.binary(max_size=200) | mutated())
+def test_whatever_bytes_arrive_they_are_series_or_an_error_of_ours(content: bytes) -> None:
+    """The same reading as of an answer by HTTP, without the socket."""
+    metric_ = WatchedMetric(rule(HistogramRule(), 10.0), 0.0, arm_of)
+    try:
+        found = recorded_matrix(content)
+        metric_.add("buckets", "both", found, 60.0)
+    except MeasurementError:
+        return
+    assert all(one.times.shape == one.values.shape for one in found)
+    assert metric_.data(0, Watch(60.0, None, 0.0, {})).table.windows <= 6
