@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from analysis.evidence.metric_parts import MetricNoise
 from analysis.evidence.noise import Noise
 from analysis.providers.prometheus import PrometheusProvider
 from analysis.verdict import AnalysisPhase
@@ -17,12 +18,12 @@ from tests.support.real_prometheus import RealPrometheus
 from tests.support.stretched_time import StretchedTime
 
 BOUND_SECONDS = 400.0
-# A second is half a minute for the engine: it sees forty minutes, in windows of one minute with two scrapes each.
+# A second is half a minute for the engine: it sees half an hour, in windows of one minute with two scrapes each.
 STRETCH = 30.0
-LOOKS_OF_GOOD = 40
-LOOKS_OF_BAD = 4 * LOOKS_OF_GOOD
-INCIDENT_LOOKS = (12, 20)
-RATE_PER_POD = 7.0
+LOOKS_OF_GOOD = 30
+LOOKS_OF_BAD = 5 * LOOKS_OF_GOOD
+INCIDENT_LOOKS = (10, 18)
+RATE_PER_POD = 5.0
 TEMPLATE = """\
 args: [{name: prometheus}]
 metrics:
@@ -57,15 +58,16 @@ metrics:
       load: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
 """
 # Requests of the demo service fail each by itself, in all pods alike; the prior would want more pods.
-NOISES = {"errors": Noise(omega2=0.02, tau2=0.0025, source="sha256:demo")}
-STABLE = Behaviour("1", error_rate=0.08, latency_seconds=0.04, cpu_seconds_per_request=0.0015)
+NOISES = {"errors": MetricNoise(Noise(omega2=0.02, tau2=0.0025, source="sha256:demo"))}
+# Long latencies, so that what a busy machine adds to them is little.
+STABLE = Behaviour("1", error_rate=0.1, latency_seconds=0.4, cpu_seconds_per_request=0.0015)
 SAME = replace(STABLE, version="2")
 FAULTS = {
     "errors": replace(SAME, error_rate=2 * STABLE.error_rate),
     "latency": replace(SAME, latency_seconds=1.25 * STABLE.latency_seconds),
     "memory": replace(SAME, leak_bytes_per_second=300_000),
-    # A request takes some processor time beside what is burned: a third more of this is 30 % more of all.
-    "cpu": replace(SAME, cpu_seconds_per_request=1.35 * STABLE.cpu_seconds_per_request),
+    # A request takes half a millisecond beside what is burned: 40 % more of this is 30 % more of all.
+    "cpu": replace(SAME, cpu_seconds_per_request=1.4 * STABLE.cpu_seconds_per_request),
 }
 GOOD = [f"good{number}" for number in range(1, 5)]
 INCIDENT = "incident"

@@ -72,7 +72,7 @@ class LivePod:
         """Kill the process and start it anew, as a kubelet restarts a container."""
         await self.part.kill()
         self.restarts += 1
-        await self.part.start()
+        await self.start()
 
     async def _ready(self) -> bool:
         try:

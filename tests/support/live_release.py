@@ -10,7 +10,7 @@ import yaml
 from analysis.background_spec import RolloutAnalysisBackground
 from analysis.comparison_spec import ComparisonSettings
 from analysis.evidence.guards import PodSeen
-from analysis.evidence.noise import Noise
+from analysis.evidence.metric_parts import MetricNoise
 from analysis.judgement import Judgement, WeightChange
 from analysis.measure import Look, RunMeasurer
 from analysis.run import decide
@@ -70,7 +70,7 @@ class LiveRelease:
         return build_run(analysis, lambda _: spec, args=arguments, arms=Arms(**sides))
 
     async def follow(
-        self, spec: AnalysisRunSpec, watched: StretchedTime, noises: Mapping[str, Noise], looks_max: int
+        self, spec: AnalysisRunSpec, watched: StretchedTime, noises: Mapping[str, MetricNoise], looks_max: int
     ) -> None:
         """Take turns until the run has ended, or was looked at so often."""
         began = watched.now()

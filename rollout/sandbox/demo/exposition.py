@@ -6,7 +6,9 @@ import time
 from bisect import bisect_left
 from pathlib import Path
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5)
+BUCKETS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0, 1.5, 2.5
+)  # fmt: skip
 """Upper bounds in seconds; the last bucket is open."""
 
 
