@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from rollout.api.analysis import AnalysisRun
-from rollout.cli import lint, plan, template_test
+from rollout.cli import backtest, lint, plan, template_test
 from rollout.cli.arguments import FAILED, UsageError, Verbs, add_group, add_verb, object_name
 from rollout.cli.target import Cluster, in_cluster, patiently, show, tell, typed
-from rollout.errors import ApiError, CoalmineError
+from rollout.errors import ApiError
 from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS
 
 _MORE = """\
@@ -27,6 +27,7 @@ def add(commands: Verbs) -> None:
     lint.add(verbs)
     plan.add(verbs)
     template_test.add(verbs)
+    backtest.add(verbs)
     parser = add_verb(
         verbs, "explain", run, words="say in words what an AnalysisRun compared and found", more=_MORE,
         example="coalmine analysis explain web-6f4dfdb495-2 -n shop\ncoalmine analysis explain --file record.json.gz",
@@ -45,15 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _explain_file(path: Path) -> int:
-    from analysis.record import MAX_BYTES
-    from rollout.cli.explain import explain_record, replayed, unzipped
+    from rollout.cli.explain import explain_record, read_record, replayed
 
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise CoalmineError(f"--file {path} cannot be read: {error.strerror}") from error
-    show(explain_record(replayed(unzipped(content))))
+    show(explain_record(replayed(read_record(path))))
     return 0
 
 

@@ -7,15 +7,17 @@ import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from analysis.explain import describe
 from analysis.judgement import Judgement
-from analysis.record import MAX_BYTES, RecordError, decode, digest, encode, replay
+from analysis.record import MAX_BYTES, RecordError, decode, digest, replay
 from analysis.run_comparison import summarize
 from analysis.run_spec import AnalysisRunStatus, MetricResult, RunComparisonStatus
 from analysis.spec import Metric
 from rollout.api.analysis import AnalysisRun
+from rollout.errors import CoalmineError
 
 Json = dict[str, Any]
 
@@ -63,9 +65,19 @@ def unzipped(content: bytes) -> bytes:
     return text
 
 
+def read_record(path: Path) -> bytes:
+    """A record in a file, gzipped or not; raises RecordError above 16 MiB, and CoalmineError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CoalmineError(f"{path} cannot be read: {error.strerror}") from error
+    return unzipped(content)
+
+
 def replayed(record: bytes) -> Replay:
     """The record judged again; raises RecordError where it is none."""
-    return Replay(digest(record), replay(record), exact=encode(decode(record)) == record)
+    return Replay(digest(record), replay(record), exact=decode(record).encoded() == record)
 
 
 def discrepancies(status: AnalysisRunStatus, again: Replay) -> list[str]:

@@ -1,0 +1,68 @@
+"""A record over time: the judgement at the end of every block, as the run's looks saw it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from analysis.evidence.metric_state import Piece
+from analysis.judge import Facts, Running, RunState, conclude, replayed
+from analysis.judgement import DataState, Judgement
+from analysis.record import Record
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One look.
+
+    Attributes:
+        state: of the run, with all blocks that had ended.
+    """
+
+    seconds: float
+    judgement: Judgement
+    state: RunState
+
+
+def timeline(record: Record) -> tuple[Moment, ...]:
+    """Return the looks at the end of every block, and the record's own look as the last one.
+
+    Only that one knows the running blocks, the guard about pods and the problems of the data.
+    """
+    state, begun = record.begun, record.begun.started_at
+    ends = sorted({_end(piece) for pieces in record.finished.values() for piece in pieces})
+    taken: dict[str, int] = dict.fromkeys(record.finished, 0)
+    moments = []
+    for end in ends:
+        at = begun + end
+        if at >= record.facts.at:
+            break
+        facts = Facts(at, record.facts.weights)
+        state = replayed(state, facts, _due(record, taken, end))
+        moments.append(Moment(end, conclude(state, facts, _nothing_running(state)), state))
+    last = replayed(record.begun, record.facts, record.finished)
+    final = conclude(last, record.facts, record.running)
+    return (*moments, Moment(record.facts.at - begun, final, last))
+
+
+def _due(record: Record, taken: dict[str, int], end: float) -> Mapping[str, tuple[Piece, ...]]:
+    """Return the blocks of each metric that ended by then and were not taken in yet; `taken` is moved on."""
+    due = {}
+    for name, pieces in record.finished.items():
+        stop = taken[name]
+        while stop < len(pieces) and _end(pieces[stop]) <= end + 1e-9:
+            stop += 1
+        due[name] = pieces[taken[name] : stop]
+        taken[name] = stop
+    return due
+
+
+def _end(piece: Piece) -> float:
+    return (piece.block.first + piece.block.windows) * piece.block.interval_seconds
+
+
+def _nothing_running(state: RunState) -> dict[str, Running]:
+    return {name: Running(None, DataState.COLLECTING) for name in state.metrics}
+
+
+def without_guard(record: Record) -> Record:
+    """Return the record as if the guard about pods had not fired, which no template decides about."""
+    return replace(record, facts=replace(record.facts, guard=""))
