@@ -69,7 +69,7 @@ NODE = ("cadvisor/node", {"node": "n1"})
 CASES = [
     Case(
         "coalmine-istio-http",
-        pods("istio"),
+        [*pods("istio"), *pods("istio-grpc")],
         {
             "http-errors.events": (20, 4),
             "http-errors.total": (100, 500),
@@ -88,7 +88,7 @@ CASES = [
     ),
     Case(
         "coalmine-istio-grpc",
-        pods("istio-grpc"),
+        [*pods("istio"), *pods("istio-grpc")],
         {
             "grpc-errors.events": (20, 4),
             "grpc-errors.total": (100, 500),
