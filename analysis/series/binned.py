@@ -73,6 +73,6 @@ def watched(rows: Rows, pace: Pace, ages: Ages) -> Gains:
 
 def _since_birth(starts: IntArray, row: IntArray, time: IntArray, samples: Samples, ages: Ages) -> None:
     """A place that was born under watch was there before its first scrape."""
-    places = samples.places
+    places = samples.roster.places
     for place in np.flatnonzero((ages.born != NEVER) & (places.first > samples.cut)).tolist():
         starts[(row == places.row[place]) & (time == places.first[place])] = ages.born[place]

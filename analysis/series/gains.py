@@ -87,7 +87,7 @@ def _starts(
     if open_.size:
         new, at, where = before[open_] == FROM_ZERO, time[open_], rows.place[open_]
         scrape, since = presence().scrape_before(where, at), presence().since(where, at)
-        born_at = np.where(since == rows.samples.places.first[where], born[where], NEVER)
+        born_at = np.where(since == rows.samples.roster.places.first[where], born[where], NEVER)
         late = (at - scrape <= pace.gap_max_ms) & (since <= np.where(new, at - pace.soon_ms, starts[open_]))
         from_birth = new & (born_at != NEVER)
         counted[open_] = late | from_birth
@@ -129,7 +129,7 @@ def _double(rows: Rows, member: int) -> Double:
 
 def _birth(rows: Rows, members: IntArray, pace: Pace, born: IntArray) -> int:
     place = int(rows.samples.sources.place[members[0]])
-    return int(rows.samples.places.first[place]) + pace.soon_ms if born[place] != NEVER else NONE
+    return int(rows.samples.roster.places.first[place]) + pace.soon_ms if born[place] != NEVER else NONE
 
 
 def keep_states(samples: Samples, pace: Pace, born: IntArray, until: int) -> None:

@@ -38,7 +38,7 @@ def gauge(scene: Scene, rule: GaugeRule) -> tuple[Cells, Cells, FloatArray]:
 
 @dataclass(frozen=True)
 class _Readings:
-    """Samples: the pod's row, the line of the table, and what was scraped by whom."""
+    """Samples: the pod's row, the line of the table, and what was scraped by whom; `alone` if by one a pod."""
 
     row: IntArray
     line: IntArray
@@ -47,18 +47,20 @@ class _Readings:
     target: IntArray
     time: IntArray
     value: FloatArray
+    alone: bool
 
     def kept(self, which: BoolArray) -> "_Readings":
         if which.all():
             return self
-        return _Readings(*(getattr(self, field.name)[which] for field in fields(self)))
+        names = [field.name for field in fields(self) if field.name != "alone"]
+        return replace(self, **{name: getattr(self, name)[which] for name in names})
 
 
 def _readings(scene: Scene) -> _Readings:
     rows = scene.rows[ROLE]
     source, facts = rows.source, rows.samples.sources
     counter, target = facts.counter[source], facts.target[source]
-    readings = _Readings(rows.row, rows.row, source, counter, target, rows.time, rows.values[:, 0])
+    readings = _Readings(rows.row, rows.row, source, counter, target, rows.time, rows.values[:, 0], facts.one_a_place)
     # What came before the run, or while the metric waits, belongs to no window.
     return readings.kept(readings.time > scene.frame.counted_from)
 
@@ -72,6 +74,10 @@ def _means(readings: _Readings, frame: Frame) -> FloatArray:
     cells, used = frame.cells(readings.line, readings.time)
     readings, cells = readings.kept(used), cells[used]
     size = frame.rows * frame.windows
+    if readings.alone:
+        count = np.bincount(cells, minlength=size)
+        total = np.bincount(cells, weights=readings.value, minlength=size)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan).reshape(frame.rows, frame.windows)
     scrapes = _scrapes(readings, cells, size)
     gauges, gauge = _grouped(readings.counter, cells, size)
     _, series = _grouped(readings.source, cells, size)

@@ -43,7 +43,7 @@ def buckets_of(samples: Samples, pace: Pace, until: int, arms: tuple[int, ...] =
         until: the end of the last complete window.
         arms: that are watched; history has stable's only.
     """
-    firsts = [first for arm in arms if (first := samples.places.first_of(arm)) is not None]
+    firsts = [first for arm in arms if (first := samples.roster.places.first_of(arm)) is not None]
     if len(firsts) < len(arms) or max(firsts) > until:
         return None
     known_from = max(firsts)
@@ -93,8 +93,8 @@ def histogram_problems(samples: Samples, buckets: Buckets | None, torn: float, i
         torn: increases that were not cumulative.
         increases: all of them.
     """
-    if samples.strangers:
-        yield f'{samples.strangers} series have no bound in the label "le": select the series that end in _bucket'
+    if samples.roster.strangers:
+        yield f'{samples.roster.strangers} series have no bound as label "le": select the series that end in _bucket'
     if buckets is not None and not buckets.usable:
         yield 'the arms have no bucket in common, or none is open: check that both expose le="+Inf" and the same bounds'
     if buckets is not None and buckets.usable and _without(samples):

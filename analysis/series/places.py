@@ -60,11 +60,6 @@ class Places:
         self.names.append(sys.intern(pod))
         return self._rows.setdefault((arm, pod), self.arm.size - 1)
 
-    def see(self, places: IntArray, times: IntArray) -> None:
-        """Take in that places had samples at some times."""
-        np.minimum.at(self.first, places, times)
-        np.maximum.at(self.last, places, times)
-
     def first_of(self, arm: int) -> int | None:
         """Return the time of an arm's first sample; None without any."""
         of_arm = self.first[self.arm[self.row] == arm]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,62 +9,18 @@ import numpy.typing as npt
 from analysis.errors import MeasurementError
 from analysis.evidence.special import FloatArray
 from analysis.series.clock import IntArray, WindowClock
-from analysis.series.labels import bound_of, described, key_of
 from analysis.series.packed import TIME_MS_MAX, index_of, packed, time_of
-from analysis.series.places import NEVER, ArmOf, Places
-from analysis.series.raw import Labels, RawSeries
+from analysis.series.places import NEVER, ArmOf
+from analysis.series.raw import RawSeries
+from analysis.series.roster import MAX_SERIES, NO_BOUND, NOBODY, Roster, Sources
 
 BoolArray = npt.NDArray[np.bool_]
 
-MAX_SERIES = 50_000
 MAX_SAMPLES = 5_000_000
 MAX_BOUNDS = 200
-_NO_BOUND = 0.0
 # Nothing that is measured comes near it, and sums of such values stay finite.
 _VALUE_MAX = 1e100
 _SECONDS_MAX = 1e12
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Facts about label sets, sorted by their number; arrays have one element each.
-
-    Attributes:
-        key: number of the label set, without the bound of a bucket.
-        place: where it was scraped.
-        counter: equal for those that differ only by who scraped them.
-        target: who scraped it.
-        first: time of its first sample of all.
-    """
-
-    key: IntArray
-    place: IntArray
-    counter: IntArray
-    target: IntArray
-    first: IntArray
-
-    @cached_property
-    def doubled(self) -> bool:
-        """Whether some of them may be the same counter."""
-        return np.unique(self.counter).size < self.counter.size
-
-    @classmethod
-    def none(cls) -> "Sources":
-        """Return no sources."""
-        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
-
-    def taken(self, index: IntArray) -> "Sources":
-        """Return some of them."""
-        return Sources(self.key[index], self.place[index], self.counter[index], self.target[index], self.first[index])
-
-    def plus(self, rows: list[tuple[int, int, int, int, int]]) -> "Sources":
-        """Return these and some more, still sorted."""
-        more = np.asarray(rows, dtype=np.int64).T
-        all_ = Sources(*(np.concatenate([old, new]) for old, new in zip(self._arrays(), more, strict=True)))
-        return all_.taken(np.argsort(all_.key, kind="stable"))
-
-    def _arrays(self) -> tuple[IntArray, ...]:
-        return self.key, self.place, self.counter, self.target, self.first
 
 
 @dataclass(frozen=True)
@@ -91,8 +46,7 @@ class Samples:
     """What is held of one selector.
 
     Attributes:
-        by_bound: whether series that differ only by the label `le` belong together.
-        places: shared by the selectors of a metric.
+        roster: the label sets.
         rows: packed (source, time), sorted.
         values: (rows, columns), NaN where a series has no sample.
         columns: bounds of the columns, ascending.
@@ -100,26 +54,21 @@ class Samples:
         cut: up to here only the newest row of each source is held.
         repeated: by the number of a source that is not counted, that of the one it repeats, or 0 where it is over.
         last: time of the newest sample of each arm.
-        strangers: series without a usable bound that were met.
     """
 
     clock: WindowClock
-    pod_label: str
-    by_bound: bool
-    places: Places
-    sources: Sources = field(default_factory=Sources.none)
+    roster: Roster
     rows: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     values: FloatArray = field(default_factory=lambda: np.zeros((0, 1)))
-    columns: FloatArray = field(default_factory=lambda: np.full(1, _NO_BOUND))
+    columns: FloatArray = field(default_factory=lambda: np.full(1, NO_BOUND))
     needed: FloatArray | None = None
     cut: int = -TIME_MS_MAX
     repeated: dict[int, int] = field(default_factory=dict)
-    strangers: int = 0
     last: IntArray = field(default_factory=lambda: np.full(2, -NEVER))
 
     def __post_init__(self) -> None:
         """Without a bound there is one column, with bounds each has its own."""
-        if self.by_bound:
+        if self.roster.by_bound:
             self.columns, self.values = np.zeros(0), np.zeros((0, 0))
 
     @property
@@ -141,7 +90,12 @@ class Samples:
         if self.needed is not None:
             values = values[:, self.needed_columns]
         place = self.sources.place[source]
-        return Rows(self, source, time, values, place, self.places.row[place])
+        return Rows(self, source, time, values, place, self.roster.places.row[place])
+
+    @property
+    def sources(self) -> Sources:
+        """The label sets."""
+        return self.roster.sources
 
     def add(self, fetched: Iterable[RawSeries], side: str, arm_of: ArmOf) -> None:
         """Merge what was fetched; a sample that is there already is replaced.
@@ -152,46 +106,21 @@ class Samples:
         series = [one for one in fetched if one.times.size]
         if not series:
             return
-        numbered = [key_of(one.labels, side, by_bound=self.by_bound) for one in series]
-        bounds = [bound_of(text) if self.by_bound else _NO_BOUND for _, text in numbered]
-        keys = np.asarray([number for number, _ in numbered], dtype=np.uint64).astype(np.int64)
-        unusable = np.asarray([bound is None for bound in bounds], dtype=np.bool_)
-        self.strangers = max(self.strangers, int(unusable.sum()))
-        self._meet(np.where(unusable, 0, keys), [one.labels for one in series], side, arm_of)
-        found = self._find(keys)
-        used = np.flatnonzero((found >= 0) & ~unusable)
-        if used.size:
-            column = np.asarray([bounds[index] for index in used.tolist()], dtype=np.float64)
-            self._see_bounds(column)
-            self._merge(found[used], column, [series[index] for index in used.tolist()])
+        before = self.sources
+        found, bounds = self.roster.find(series, side, arm_of)
+        if self.sources is not before and self.rows.size:
+            self.rows = packed(np.searchsorted(self.sources.key, before.key)[self.source], self.time)
+        used = np.flatnonzero(found != NOBODY)
+        if used.size < len(series):
+            found, bounds, series = found[used], bounds[used], [series[index] for index in used.tolist()]
+        if series:
+            self._see_bounds(bounds)
+            self._merge(found, bounds, series)
             self._check_size()
 
-    def _find(self, keys: IntArray) -> IntArray:
-        """Return the source of each number, -1 where it is unknown."""
-        if self.sources.key.size == 0:
-            return np.full(keys.size, -1, dtype=np.int64)
-        index = np.minimum(np.searchsorted(self.sources.key, keys), self.sources.key.size - 1)
-        return np.where(self.sources.key[index] == keys, index, -1)
-
-    def _meet(self, keys: IntArray, labels: list[Labels], side: str, arm_of: ArmOf) -> None:
-        """Describe label sets that were never seen; those of neither arm are left out."""
-        new: dict[int, tuple[int, int, int, int, int]] = {}
-        for index in np.flatnonzero((self._find(keys) < 0) & (keys != 0)).tolist():
-            number = int(keys[index])
-            if number in new:
-                continue
-            facts = described(labels[index], side, self.pod_label, by_bound=self.by_bound)
-            arm = arm_of(facts.pod)
-            if arm is not None:
-                place = self.places.place(facts.place, arm, facts.pod)
-                new[number] = (number, place, _signed(facts.counter), _signed(facts.target), TIME_MS_MAX)
-        if new:
-            before = self.sources.key
-            self.sources = self.sources.plus([*new.values()])
-            moved = np.searchsorted(self.sources.key, before)
-            self.rows = packed(moved[self.source], self.time) if self.rows.size else self.rows
-
     def _see_bounds(self, bounds: FloatArray) -> None:
+        if self.columns.size and np.isin(bounds, self.columns).all():
+            return
         wanted = np.union1d(self.columns, bounds)
         if wanted.size > MAX_BOUNDS:
             raise MeasurementError(
@@ -212,11 +141,17 @@ class Samples:
         usable &= np.abs(time) < TIME_MS_MAX
         source, time = source[usable], time[usable]
         self._put(packed(source, time), column[usable], values[usable])
-        np.minimum.at(self.sources.first, source, time)
-        place = self.sources.place[source]
-        self.places.see(place, time)
-        np.maximum.at(self.last, self.places.arm[self.places.row[place]], time)
+        self._see(source, time)
         self._trim()
+
+    def _see(self, source: IntArray, time: IntArray) -> None:
+        """Note when sources and places were first and last seen."""
+        place = self.sources.place[source]
+        np.maximum.at(self.roster.places.last, place, time)
+        np.maximum.at(self.last, self.roster.places.arm[self.roster.places.row[place]], time)
+        if (time < self.sources.first[source]).any():
+            np.minimum.at(self.sources.first, source, time)
+            np.minimum.at(self.roster.places.first, place, time)
 
     def _put(self, rows: IntArray, column: IntArray, values: FloatArray) -> None:
         merged = np.union1d(self.rows, rows)
@@ -243,13 +178,13 @@ class Samples:
         """
         self.cut = max(self.cut, cut)
         self._trim()
-        alive = self.places.last[self.sources.place] >= silent_since
+        alive = self.roster.places.last[self.sources.place] >= silent_since
         if not alive.all():
             kept = alive[self.source]
             number = np.cumsum(alive) - 1
             self.values = self.values[kept]
             self.rows = packed(number[self.source[kept]], self.time[kept])
-            self.sources = self.sources.taken(np.flatnonzero(alive))
+            self.roster.sources = self.sources.taken(np.flatnonzero(alive))
 
     @property
     def complete(self) -> BoolArray:
@@ -268,12 +203,11 @@ class Samples:
         if self.rows.size == 0:
             return
         old = self.time <= self.cut
-        if not old.any():
+        if not _superseded(self.source, old).any():
             return
         kept = ~old | self.complete
         kept[np.flatnonzero(kept)[_superseded(self.source[kept], old[kept])]] = False
-        if not kept.all():
-            self.rows, self.values = self.rows[kept], self.values[kept]
+        self.rows, self.values = self.rows[kept], self.values[kept]
 
 
 def _superseded(source: IntArray, old: BoolArray) -> BoolArray:
@@ -281,7 +215,3 @@ def _superseded(source: IntArray, old: BoolArray) -> BoolArray:
     found = np.zeros(old.size, dtype=np.bool_)
     found[:-1] = old[:-1] & old[1:] & (source[:-1] == source[1:])
     return found
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >= 1 << 63 else number

@@ -25,6 +25,7 @@ from analysis.series.histogram import Buckets, buckets_of, histogram, histogram_
 from analysis.series.places import CANARY, NEVER, SIDES, STABLE, ArmOf, Places
 from analysis.series.presence import Pace, Presence, scrape_ms
 from analysis.series.raw import RawSeries
+from analysis.series.roster import Roster
 from analysis.series.samples import Samples
 from analysis.series.usage import Waiting, usage
 
@@ -103,7 +104,9 @@ class WatchedMetric:
         self._clock = WindowClock.of(started_at, rule.interval_seconds)
         self._places = Places()
         by_bound = isinstance(rule.family, HistogramRule)
-        self._samples = {role: Samples(self._clock, rule.pod_label, by_bound, self._places) for role in roles_of(rule)}
+        self._samples = {
+            role: Samples(self._clock, Roster(rule.pod_label, by_bound, self._places)) for role in roles_of(rule)
+        }
         self._known = _Known(fetched={(role, side): -np.inf for role in self._samples for side in sides})
         self._pace = Pace.of(self._clock.interval_ms, self._clock.interval_ms)
         # What the last look found by window, from the first that is not forgotten on.
