@@ -14,10 +14,10 @@ from rollout.cli.target import show, tell
 from rollout.errors import CoalmineError
 
 if TYPE_CHECKING:
+    from analysis.authoring.filled import Filled
     from analysis.authoring.plan import Planner
     from analysis.authoring.service import PlannedStep, Service
     from analysis.evidence.metric_parts import MetricNoise
-    from analysis.rules import RunRules
     from rollout.api.rollout import Rollout
     from rollout.cli.template_files import Chosen, Document
 
@@ -105,7 +105,7 @@ def _planner(
     template = filled(documents, chosen, dict(arguments.arg), settings, weight_increases=increases)
     if not template.rules.rules:
         raise CoalmineError(f"{chosen.title} has no comparison, so there is nothing to plan")
-    noises = _noises(arguments.model, template.rules)
+    noises = _noises(arguments.model, template)
     return Planner(template.rules, noises, service, _progress)
 
 
@@ -114,12 +114,16 @@ def _progress(words: str) -> None:
         print(f"\r\x1b[K{words} ", end="\r", file=sys.stderr, flush=True)
 
 
-def _noises(model: Path | None, rules: "RunRules") -> "Mapping[str, MetricNoise]":
+def _noises(model: Path | None, template: "Filled") -> "Mapping[str, MetricNoise]":
     from analysis.evidence.metric_parts import prior
+    from rollout.cli.template_files import noises_of_model
 
-    if model is not None:
-        raise UsageError("--model: FailureModels are not read yet")
-    return {rule.name: prior(rule) for rule in rules.rules}
+    if model is None:
+        return {rule.name: prior(rule) for rule in template.rules.rules}
+    noises, unknown = noises_of_model(model, template)
+    if unknown:
+        tell(f"note: {model} says nothing of {', '.join(unknown)} (another query or interval), so priors hold for them")
+    return noises
 
 
 def _service(arguments: argparse.Namespace, rollout: "Rollout | None") -> "Service":

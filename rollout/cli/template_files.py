@@ -10,10 +10,16 @@ import msgspec
 
 from analysis.authoring.filled import Filled, fill
 from analysis.comparison_spec import ComparisonSettings
+from analysis.evidence.metric_parts import MetricNoise
+from analysis.model.artefact import digest
+from analysis.model.history import query_digests
+from analysis.model.noise import noises_of
+from analysis.model.validate import validate_failure_model
 from analysis.presets.load import presets
 from analysis.run_spec import Arms
 from analysis.spec import AnalysisTemplateSpec, TemplateRef
 from rollout.api.analysis import AnalysisTemplate, ClusterAnalysisTemplate
+from rollout.api.failuremodel import FailureModel
 from rollout.api.rollout import Rollout
 from rollout.cli.arguments import UsageError
 from rollout.errors import CoalmineError, InvalidSpec
@@ -166,6 +172,24 @@ def filled(
         weight_increases=weight_increases,
         arms=arms,
     )
+
+
+def noises_of_model(path: Path, template: Filled) -> tuple[Mapping[str, MetricNoise], tuple[str, ...]]:
+    """The noise that a FailureModel in a file gives a template, and the metrics that it says nothing of.
+
+    Raises:
+        FileError: the file has no FailureModel, or several.
+        InvalidSpec: the model is none.
+    """
+    models = [document for document in read_documents([str(path)]) if document.kind == "FailureModel"]
+    if len(models) != 1:
+        raise FileError(f"{path} has {len(models)} FailureModels; one is expected")
+    spec = models[0].as_struct(FailureModel).spec
+    for problem in validate_failure_model(spec):
+        raise problem
+    digests = query_digests({metric.name: metric for metric in template.metrics})
+    noises = noises_of(spec, template.rules, digests, digest(spec))
+    return noises, tuple(name for name, noise in noises.items() if not noise.main.certified)
 
 
 def add_template_flags(parser: argparse.ArgumentParser) -> None:

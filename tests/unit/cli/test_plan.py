@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.model.query import query_digest
 from rollout.cli.arguments import USAGE
 from rollout.cli.main import main, parser
 from rollout.cli.plan_words import minutes
@@ -118,6 +119,42 @@ def test_the_picture_is_the_same_every_time(template: str, tmp_path: Path) -> No
         pictures.append((tmp_path / name).read_text())
     assert pictures[0] == pictures[1]
     assert "<svg" in pictures[0]
+
+
+MODEL = """\
+apiVersion: coalmine.dev/v1alpha1
+kind: FailureModel
+metadata: {name: checkout}
+spec:
+  rolloutRef: {name: checkout}
+  window: 30s
+  metrics:
+  - name: errors
+    queryDigest: %s
+    noise: {omegaSquared: "0.1", tauSquared: "0.001"}
+"""
+
+
+def test_a_learned_model_lets_harm_be_seen_sooner_where_it_knows_the_query(
+    template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = query_digest('e{pod=~"{{arms.pods}}"}', 't{pod=~"{{arms.pods}}"}')
+    (tmp_path / "model.yaml").write_text(MODEL % digest)
+    words = (template, *TRAFFIC, "--arg", "address=http://p", "--weights", "25", "--canary-pods", "3")
+    assert plan(*words) == 0
+    priors = capsys.readouterr().out
+    assert plan(*words, "--model", str(tmp_path / "model.yaml")) == 0
+    learned = capsys.readouterr()
+    assert "says nothing of latency" in learned.err
+
+    def row(text: str, name: str) -> str:
+        return next(line for line in text.splitlines() if line.strip().startswith(name))
+
+    assert "never" in row(priors, "errors x1.5")
+    assert "never" not in row(learned.out, "errors x1.5")
+    assert row(priors, "latency +10%") == row(learned.out, "latency +10%")
+    assert plan(*words, "--model", template) == 1
+    assert "has 0 FailureModels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
