@@ -5,7 +5,7 @@ import itertools
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -14,19 +14,21 @@ import aiohttp
 import pytest
 
 from analysis.errors import MeasurementError
-from analysis.judgement import WeightChange
+from analysis.judgement import DataState, Judgement, WeightChange
 from analysis.measure import Look, RunMeasurer
 from analysis.provider_spec import MetricProvider, PrometheusMetric
 from analysis.providers.prometheus import PrometheusProvider
-from analysis.series.raw import RawSeries, SeriesStore
+from analysis.series.raw import RawSeries
 from analysis.spec import Metric
+from analysis.verdict import Verdict
 from rollout.sandbox.node.behaviour import Behaviour
 from tests.support import live_pods
 from tests.support.exposed import exposed
 from tests.support.live_pods import LivePod
-from tests.support.live_release import LiveRelease
+from tests.support.live_release import LiveRelease, run_spec
 from tests.support.native_histogram import CONTENT_TYPE, NativeHistogram
 from tests.support.real_prometheus import RealPrometheus, Target
+from tests.support.stretched_time import StretchedTime
 
 T = TypeVar("T")
 BOUND_SECONDS = 120.0
@@ -41,6 +43,26 @@ metrics:
     counts:
       events: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}", code="500"}
       total: http_requests_total{namespace="{{arms.namespace}}", pod=~"{{arms.pods}}"}
+"""
+
+
+LEVEL = """\
+args: [{name: prometheus}]
+metrics:
+- name: odd
+  interval: 1s
+  provider: {prometheus: {address: "{{args.prometheus}}"}}
+  comparison:
+    gauge: {query: 'odd{pod=~"{{arms.pods}}"}'}
+"""
+LATENCY = """\
+args: [{name: prometheus}]
+metrics:
+- name: latency
+  interval: 2m
+  provider: {prometheus: {address: "{{args.prometheus}}"}}
+  comparison:
+    histogram: {buckets: 'waited_seconds{pod=~"{{arms.pods}}"}'}
 """
 
 
@@ -70,6 +92,11 @@ async def samples(prometheus: RealPrometheus, selector: str) -> tuple[RawSeries,
     """What our provider gets of the last minutes."""
     async with asking(prometheus) as (provider, metric):
         return await provider.samples(metric, selector, time.time() - 600, time.time())
+
+
+def target(pod: str, address: str) -> Target:
+    """Something exposed, as a pod."""
+    return Target(address, {"pod": pod, "namespace": live_pods.NAMESPACE})
 
 
 async def until(what: str, holds: Callable[[], Awaitable[T]]) -> T:
@@ -102,26 +129,30 @@ def test_each_scrape_is_one_sample_with_the_labels_of_its_target(
     assert (series.label("pod"), series.label("exported_pod")) == ("web-1", "liar")
 
 
-def test_what_is_no_number_arrives_as_such_and_is_kept_by_nobody(
+def test_what_is_no_number_arrives_as_such_and_does_not_count(
     runner: asyncio.Runner, prometheus: RealPrometheus
 ) -> None:
     scrapes = itertools.count()
     told = ["NaN", "+Inf", "-Inf", "7"]
 
-    async def story() -> tuple[RawSeries, Any]:
-        async with exposed(lambda: f"odd {told[next(scrapes) % len(told)]}\n") as address:
-            prometheus.watch([Target(address)])
-            await prometheus.until("count_over_time(odd[5m]) >= 8")
-            (series,) = await samples(prometheus, "odd")
+    async def story() -> tuple[RawSeries, Any, Judgement]:
+        odd, plain = exposed(lambda: f"odd {told[next(scrapes) % len(told)]}\n"), exposed(lambda: "odd 7\n")
+        async with odd as canary, plain as stable:
+            began = time.time()
+            prometheus.watch([target("odd-canary-1", canary), target("odd-stable-1", stable)])
+            await prometheus.until('count_over_time(odd{pod="odd-canary-1"}[5m]) >= 10')
+            (series,) = await samples(prometheus, 'odd{pod="odd-canary-1"}')
             async with asking(prometheus, "odd / 0 * 0") as (provider, metric):
-                return series, await provider.measure(metric, time.time())
+                measurer = RunMeasurer(run_spec("odd", LEVEL, prometheus.url), live_pods.NAMESPACE, began, provider)
+                value = await provider.measure(metric, time.time())
+                return series, value, await measurer.look(Look(time.time(), (WeightChange(began, 50),)))
 
-    series, value = runner.run(story())
+    series, value, judgement = runner.run(story())
     assert {str(one) for one in series.values} == {"nan", "inf", "-inf", "7.0"}
-    assert math.isnan(value[0])
-    store = SeriesStore()
-    store.add([series])
-    assert set(store.series()[0].values) == {7.0}
+    assert all(math.isnan(one) for one in value)
+    (level,) = judgement.metrics
+    assert (level.state, level.ratio) == (DataState.COLLECTING, 1.0)
+    assert 0 < level.canary.total < level.stable.total
 
 
 def test_a_target_that_goes_leaves_its_samples_and_no_marker_among_them(
@@ -168,6 +199,39 @@ def test_a_native_histogram_counts_each_value_once_below_each_bound(
         ]
 
 
+def test_native_histograms_fail_a_slower_canary(runner: asyncio.Runner, prometheus: RealPrometheus) -> None:
+    random = Random(2)
+
+    def pod(median_seconds: float) -> AbstractAsyncContextManager[str]:
+        histogram = NativeHistogram("waited_seconds")
+
+        def scrape() -> bytes:
+            for _ in range(40):
+                histogram.observe(median_seconds * random.lognormvariate(0, 0.5))
+            return histogram.exposition()
+
+        return exposed(scrape, CONTENT_TYPE)
+
+    async def story() -> Judgement:
+        async with pod(0.16) as canary, pod(0.1) as stable, aiohttp.ClientSession() as session:
+            prometheus.watch([target("native-canary-1", canary), target("native-stable-1", stable)])
+            watched = StretchedTime(PrometheusProvider(session), 60.0)
+            spec, began = run_spec("native", LATENCY, prometheus.url), watched.now()
+            measurer = RunMeasurer(spec, live_pods.NAMESPACE, began, watched)
+            found: list[Judgement] = []
+
+            async def failed() -> bool:
+                found.append(await measurer.look(Look(watched.now(), (WeightChange(began, 50),))))
+                return found[-1].verdict is Verdict.FAIL
+
+            await until("the slower canary fails", failed)
+            return found[-1]
+
+    judgement = runner.run(story())
+    (latency,) = judgement.metrics
+    assert latency.ratio == pytest.approx(1.6, rel=0.15)
+
+
 def test_a_query_that_prometheus_refuses_is_an_error_in_its_words(
     runner: asyncio.Runner, prometheus: RealPrometheus
 ) -> None:
@@ -184,7 +248,7 @@ class Count:
 
     def __init__(self, release: LiveRelease, prometheus: RealPrometheus, session: aiohttp.ClientSession) -> None:
         self.release, self.prometheus, self.session = release, prometheus, session
-        spec, began = release.run_spec(ERRORS, prometheus.url), time.time()
+        spec, began = run_spec(release.name, ERRORS, prometheus.url), time.time()
         self.weights = (WeightChange(began, 50),)
         self.measurer = RunMeasurer(spec, live_pods.NAMESPACE, began, PrometheusProvider(session))
         self.served = {"canary": 0, "stable": 0}

@@ -13,7 +13,7 @@ from analysis.providers.prometheus import PrometheusProvider
 from analysis.verdict import AnalysisPhase
 from rollout.sandbox.node.behaviour import Behaviour
 from tests.support import live_pods
-from tests.support.live_release import LiveRelease
+from tests.support.live_release import LiveRelease, run_spec
 from tests.support.real_prometheus import RealPrometheus
 from tests.support.stretched_time import StretchedTime
 
@@ -102,7 +102,7 @@ class Play:
             for name, release in self.releases.items():
                 enough = LOOKS_OF_BAD if name in FAULTS else LOOKS_OF_GOOD
                 watched = StretchedTime(PrometheusProvider(session), STRETCH)
-                tasks.create_task(release.follow(release.run_spec(TEMPLATE, url), watched, NOISES, enough))
+                tasks.create_task(release.follow(run_spec(name, TEMPLATE, url), watched, NOISES, enough))
 
     async def _hurt(self, release: LiveRelease) -> None:
         """Let both arms of a release suffer for a while."""

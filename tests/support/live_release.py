@@ -23,6 +23,8 @@ from rollout.sandbox.node.behaviour import Behaviour
 from tests.support.live_pods import NAMESPACE, LivePod
 from tests.support.stretched_time import StretchedTime
 
+ARMS = ("canary", "stable")
+
 
 @dataclass
 class LiveRelease:
@@ -44,30 +46,15 @@ class LiveRelease:
     looks: int = 0
 
     def __post_init__(self) -> None:
-        behaviours = {"canary": self.canary, "stable": self.stable}
         self.arms = {
             arm: [LivePod(f"{self.name}-{arm}-{i}", behaviour, self.folder) for i in range(self.pods)]
-            for arm, behaviour in behaviours.items()
+            for arm, behaviour in zip(ARMS, (self.canary, self.stable), strict=True)
         }
 
     @property
     def all_pods(self) -> list[LivePod]:
         """The pods of both arms."""
         return [*self.arms["canary"], *self.arms["stable"]]
-
-    def run_spec(self, template: str, prometheus: str, warm_up: str = "0s") -> AnalysisRunSpec:
-        """What a Rollout's background analysis by this template measures."""
-        spec = msgspec.convert(yaml.safe_load(template), AnalysisTemplateSpec)
-        assert validate_template(spec) == ()
-        sides = {
-            arm: Arm(pod_template_hash=arm, pods=f"{self.name}-{arm}-[a-z0-9]+", service=f"{self.name}-{arm}")
-            for arm in self.arms
-        }
-        analysis = RolloutAnalysisBackground(
-            templates=(TemplateRef(template_name="health"),), comparison=ComparisonSettings(warm_up=warm_up)
-        )
-        arguments = (Argument(name="prometheus", value=prometheus),)
-        return build_run(analysis, lambda _: spec, args=arguments, arms=Arms(**sides))
 
     async def follow(
         self, spec: AnalysisRunSpec, watched: StretchedTime, noises: Mapping[str, MetricNoise], looks_max: int
@@ -90,3 +77,17 @@ class LiveRelease:
     def _seen(self, watched: StretchedTime) -> list[PodSeen]:
         """The pods as the operator's cache shows them."""
         return [PodSeen(pod.name, watched.stretched(pod.started_at), pod.restarts) for pod in self.all_pods]
+
+
+def run_spec(name: str, template: str, prometheus: str) -> AnalysisRunSpec:
+    """What the background analysis of a Rollout of that name measures by a template."""
+    spec = msgspec.convert(yaml.safe_load(template), AnalysisTemplateSpec)
+    assert validate_template(spec) == ()
+    canary, stable = (
+        Arm(pod_template_hash=arm, pods=f"{name}-{arm}-[a-z0-9]+", service=f"{name}-{arm}") for arm in ARMS
+    )
+    # Pods are as young as their test.
+    settings = ComparisonSettings(warm_up="0s")
+    analysis = RolloutAnalysisBackground(templates=(TemplateRef(template_name="health"),), comparison=settings)
+    arguments = (Argument(name="prometheus", value=prometheus),)
+    return build_run(analysis, lambda _: spec, args=arguments, arms=Arms(canary=canary, stable=stable))
