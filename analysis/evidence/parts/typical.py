@@ -15,6 +15,8 @@ REQUESTS_MIN = 5.0
 """Fewer requests of an arm in a block say nothing by a mean."""
 # The open ends: a factor below the first bound and above the last one.
 _FIRST_MID, _LAST_MID = 1 / np.sqrt(2.5), 1.6
+# Nothing is shorter, and nobody waits longer; products of two such bounds are numbers.
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 1e-12, 1e12
 _S, _I, _LOAD, _LOAD_WEIGHT, _NC, _NS = range(6)
 
 
@@ -63,9 +65,12 @@ def log_scores(bounds: tuple[float, ...]) -> FloatArray:
     """Return ln of the geometric middle of each bucket, the open ends extrapolated.
 
     OpenTelemetry's older bounds begin at 0: what lies below has no logarithm, and counts as the first bucket above.
+    Bounds of which none is above 0 tell nothing of latency: all requests are alike.
     """
     known = np.asarray(bounds, dtype=np.float64)
-    upper = known[known > 0]
+    upper = np.minimum(known[known > _SHORTEST_SECONDS], _LONGEST_SECONDS)
+    if not upper.size:
+        return np.zeros(known.size + 1)
     middles = np.sqrt(upper[1:] * upper[:-1])
     scores = np.log(np.concatenate([[upper[0] * _FIRST_MID], middles, [upper[-1] * _LAST_MID]]))
     return np.concatenate([np.full(known.size - upper.size, scores[0]), scores])
