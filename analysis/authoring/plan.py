@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from analysis.authoring.expected import Course
-from analysis.authoring.play import HORIZON_SECONDS, Game, Wait, detection, endless, proof
+from analysis.authoring.play import HORIZON_SECONDS, SETTLED_SECONDS, Game, Wait, detection, endless, proof
 from analysis.authoring.service import Harm, PlannedStep, Service, harms_of
 from analysis.errors import InvalidSpec
 from analysis.evidence.combined import metric_shares
@@ -15,7 +15,6 @@ from analysis.rules import CountsRule, MetricRule, RunRules
 MAX_STEPS = 20
 _TOLERANCE_MAX = 10.0
 _BISECTIONS = 12
-_SETTLED_SECONDS = 7200.0
 _CURVE_POINTS = 60
 
 Progress = Callable[[str], None]
@@ -187,7 +186,7 @@ class Planner:
         tolerance = rule.tolerance or 0.0
         if not wait.never:
             return Proof(rule.name, tolerance, wait)
-        settled = sum(step.seconds for step in steps[:-1]) + _SETTLED_SECONDS
+        settled = sum(step.seconds for step in steps[:-1]) + SETTLED_SECONDS
         last = endless(game.state_at(math.ceil(settled / rule.interval_seconds)))
         never = tuple(part.rule.part.label for part in game.parts(last) if not part.proven)
 

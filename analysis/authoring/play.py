@@ -16,8 +16,8 @@ from analysis.rules import MetricRule
 
 HORIZON_SECONDS = 6 * 3600.0
 """What would take longer than six hours is not waited for."""
-# Once there were two hours of data, data without end decide whether more of it could ever help.
-_SETTLED_SECONDS = 2 * 3600.0
+SETTLED_SECONDS = 45 * 60.0
+"""By then the youngest pods have counted for half an hour: data without end tell whether more of it could ever help."""
 _ENDLESS = 1e6
 _DENSE_BLOCKS = 10
 _SPARSE = 1.05
@@ -88,7 +88,7 @@ class Game:
             if reached(self.state_at(end)):
                 return Wait((self._first(reached, before, end) - start) * interval)
             before = end
-            if not settled and (end - start) * interval >= _SETTLED_SECONDS:
+            if not settled and (end - start) * interval >= SETTLED_SECONDS:
                 settled = True
                 if not reached(endless(self.state_at(end))):
                     return Wait(None, never=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rollout.cli.arguments import UsageError, Verbs, add_file_verb
 from rollout.cli.target import show, tell
+from rollout.cli.template_flags import add_template_flags
 
 if TYPE_CHECKING:
     from analysis.authoring.backtest import Backtested, Outcome, PastRollout, Summary
@@ -35,11 +36,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("--template", required=True, metavar="FILE", help="a file of templates, or a preset's name")
     parser.add_argument("--name", metavar="NAME", help="which template, where the file has several")
     parser.add_argument("--budget", metavar="P", help="false-rollback budget; default: 1%%")
-    from rollout.cli.template_files import pair
-
-    parser.add_argument(
-        "--arg", action="append", default=[], type=pair, metavar="NAME=VALUE", help="value of an argument; repeatable"
-    )
+    add_template_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

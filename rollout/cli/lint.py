@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rollout.cli.arguments import FAILED, Verbs, add_file_verb
 from rollout.cli.target import show
+from rollout.cli.template_flags import add_template_flags, positive_int
 from rollout.errors import CoalmineError
 
 if TYPE_CHECKING:
@@ -33,13 +34,8 @@ def add(verbs: Verbs) -> None:
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", help="templates, or a preset's name")
     parser.add_argument("--prometheus", metavar="URL", help="ask there whether the series exist")
-    from rollout.cli.plan import positive_int
-    from rollout.cli.template_files import pair
-
     parser.add_argument("--pods", type=positive_int, default=10, metavar="N", help="stable pods; default: 10")
-    parser.add_argument(
-        "--arg", action="append", default=[], type=pair, metavar="NAME=VALUE", help="value of an argument; repeatable"
-    )
+    add_template_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from analysis.durations import parse_duration
 from analysis.percent import parse_percent
 from rollout.cli.arguments import UsageError, Verbs, add_file_verb, seconds
 from rollout.cli.target import show, tell
+from rollout.cli.template_flags import add_template_flags, integers, positive, positive_int
 from rollout.errors import CoalmineError
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def add(verbs: Verbs) -> None:
         parser.add_argument(flag, type=kind, metavar=metavar, help=words)
     parser.add_argument("--model", type=Path, metavar="FILE", help="a FailureModel, whose noise is taken")
     parser.add_argument("--output", type=Path, metavar="FILE.svg", help="also draw it (needs matplotlib)")
-    from rollout.cli.template_files import add_template_flags
-
+    parser.add_argument("--template", metavar="NAME", help="the template that is meant, where the files have several")
     add_template_flags(parser)
 
 
@@ -197,26 +197,3 @@ def error_rate(text: str) -> tuple[str, float]:
         return name, parse_percent(rate)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def positive(text: str) -> float:
-    """A number above 0; raises ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return value
-
-
-def positive_int(text: str) -> int:
-    """A whole number from 1 to 10000; raises ArgumentTypeError."""
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 10000")
-    return int(text)
-
-
-def integers(text: str) -> tuple[int, ...]:
-    """Whole numbers with commas between; raises ArgumentTypeError."""
-    return tuple(positive_int(part.strip()) for part in text.split(","))

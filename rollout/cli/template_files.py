@@ -1,6 +1,5 @@
 """Templates, Rollouts and presets out of files, as the verbs of `coalmine analysis` read them."""
 
-import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,22 +189,6 @@ def noises_of_model(path: Path, template: Filled) -> tuple[Mapping[str, MetricNo
     digests = query_digests({metric.name: metric for metric in template.metrics})
     noises = noises_of(spec, template.rules, digests, digest(spec))
     return noises, tuple(name for name, noise in noises.items() if not noise.main.certified)
-
-
-def add_template_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that say which template, and with which arguments."""
-    parser.add_argument("--template", metavar="NAME", help="the template that is meant, where the files have several")
-    parser.add_argument(
-        "--arg", action="append", default=[], type=pair, metavar="NAME=VALUE", help="value of an argument; repeatable"
-    )
-
-
-def pair(text: str) -> tuple[str, str]:
-    """NAME=VALUE of the command line; raises ArgumentTypeError."""
-    name, sign, value = text.partition("=")
-    if not name or not sign:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
 
 
 def settings_of(chosen: Chosen, budget: str | None, warm_up: str | None) -> ComparisonSettings:
