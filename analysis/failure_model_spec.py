@@ -188,11 +188,12 @@ class Certificate(Model):
     """False-rollback budget it was made for."""
     held_out: HeldOut = HeldOut()
     """The history it was made from."""
-    placebos: int = 0
+    # Without defaults, so that a status says 0 where it is 0.
+    placebos: int
     """Number of placebos."""
-    false_rollbacks: int = 0
+    false_rollbacks: int
     """Number of them that rolled back."""
-    false_rollback_upper_bound: str = ""
+    false_rollback_upper_bound: str
     """One-sided 95 % bound, counted a segment."""
     detects: tuple[Detection, ...] = ()
     """How well faults are found."""

@@ -1,7 +1,7 @@
 """Plays a release through the very judge that decides about real ones."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from analysis.evidence.metric_parts import MetricNoise
@@ -47,17 +47,24 @@ def play(
         limit_raise: by a calibration.
         to_the_end: go on after a failure, to learn how large the evidence becomes.
     """
-    state = begin_run(rules, 0.0, noises, limit_raise)
     failed_at, largest, culprits = None, -math.inf, tuple[str, ...]()
-    for look in range(1, math.ceil(release.seconds / LOOK_SECONDS) + 1):
-        at = min(look * LOOK_SECONDS, release.seconds)
-        state, judgement = _look(state, release, at)
+    for judgement in judgements(release, rules, noises, limit_raise):
         largest = max(largest, judgement.log_evidence)
         if judgement.verdict is Verdict.FAIL and failed_at is None:
-            failed_at, culprits = at, _culprits(judgement)
+            failed_at, culprits = judgement.at, _culprits(judgement)
             if not to_the_end:
                 break
     return Outcome(failed_at, largest, culprits)
+
+
+def judgements(
+    release: Release, rules: RunRules, noises: Mapping[str, MetricNoise], limit_raise: float = 0.0
+) -> Iterator[Judgement]:
+    """Yield what the judge says at each look, after a failure too; `at` is in seconds since the release's start."""
+    state = begin_run(rules, 0.0, noises, limit_raise)
+    for look in range(1, math.ceil(release.seconds / LOOK_SECONDS) + 1):
+        state, judgement = _look(state, release, min(look * LOOK_SECONDS, release.seconds))
+        yield judgement
 
 
 def _look(state: RunState, release: Release, at: float) -> tuple[RunState, Judgement]:

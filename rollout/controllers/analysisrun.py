@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from analysis.arguments import secret_of
 from analysis.durations import parse_time
 from analysis.evidence.guards import PodSeen
 from analysis.judgement import Judgement
@@ -22,14 +21,16 @@ from analysis.run_spec import WEIGHTS_ANNOTATION, AnalysisRunSpec, AnalysisRunSt
 from analysis.weights import parse_weights
 from analysis.world import LookDue, MeasurementDue, MetricMeasured, RunWorld
 from rollout.api.analysis import AnalysisRun
+from rollout.controllers.argument_secrets import argument_secrets
 from rollout.controllers.background import Background
 from rollout.controllers.context import Context, publish
+from rollout.controllers.pinned_model import pinned_model
 from rollout.controllers.terms import hash_term
 from rollout.domain.decision import Event, earliest
 from rollout.errors import CoalmineError, Conflict, InvalidSpec, LeadershipLost, Transient
 from rollout.execute import owner_reference
 from rollout.kube.cache import Key
-from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, PODS, SECRETS
+from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, PODS
 
 Json = dict[str, Any]
 
@@ -183,29 +184,14 @@ class AnalysisRunController:
     async def _measurer(self, memory: _Memory, live: Json, status: AnalysisRunStatus) -> RunMeasurer:
         if memory.measurer is None:
             spec = msgspec.convert(live["spec"], AnalysisRunSpec)
-            secrets = await self._secrets(live["metadata"]["namespace"], spec)
+            namespace = live["metadata"]["namespace"]
+            secrets = await argument_secrets(self._context.client, namespace, spec)
             began = parse_time(status.started_at) if status.started_at else self._context.now()
-            memory.measurer = RunMeasurer(spec, live["metadata"]["namespace"], began, self._provider, secrets)
+            pinned = pinned_model(self._context, live, spec, secrets)
+            memory.measurer = RunMeasurer(
+                spec, namespace, began, self._provider, secrets, pinned.noises, pinned.limit_raise
+            )
         return memory.measurer
-
-    async def _secrets(self, namespace: str, spec: AnalysisRunSpec) -> dict[str, str]:
-        """Values of arguments from Secrets of the same namespace; they stay in memory."""
-        values: dict[str, str] = {}
-        for arg in spec.args:
-            reference = secret_of(arg)
-            if reference is None:
-                continue
-            secret = await self._context.client.get(SECRETS, namespace, reference.name)
-            text = ((secret or {}).get("data") or {}).get(reference.key)
-            if text is None:
-                field = f'spec.args["{arg.name}"].valueFrom.secretKeyRef'
-                raise InvalidSpec(field, f'Secret "{reference.name}" has no key "{reference.key}"', "create it")
-            try:
-                values[arg.name] = base64.b64decode(text).decode()
-            except ValueError:
-                field = f'spec.args["{arg.name}"].valueFrom.secretKeyRef'
-                raise InvalidSpec(field, "is no text in UTF-8", "store the value as text") from None
-        return values
 
     def _look(self, key: Key, live: Json, memory: _Memory) -> Look:
         now_live = self._context.caches[ANALYSIS_RUNS].get(key) or live

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from analysis.arguments import pods_pattern
+from analysis.comparison_spec import ComparisonSettings
 from analysis.durations import parse_time
 from analysis.errors import InvalidSpec
 from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms
@@ -34,6 +35,7 @@ from rollout.kube.resources import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
+    FAILURE_MODELS,
     HTTP_ROUTES,
     PODS,
     REPLICA_SETS,
@@ -261,7 +263,8 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
             lambda ref: template(caches, namespace, ref),
             args=args,
             arms=_arms(world, current),
-            weight_increases=_increases(world.canary),
+            weight_increases=weight_increases(world.canary),
+            failure_model_digest=_model_digest(caches, world, analysis.comparison),
         )
         if spec.comparison is not None:
             _tell_apart(world, current)
@@ -271,6 +274,18 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
             return world
         return replace(world, problems=(*world.problems, f"spec.strategy.canary.analysis.{problem}"))
     return replace(world, run_spec=msgspec.to_builtins(spec), run_arms=(current, status.stable_rs))
+
+
+def _model_digest(caches: Caches, world: World, settings: ComparisonSettings | None) -> str:
+    """The digest of the FailureModel that the next run pins; empty where it may not be used, so that priors hold."""
+    if settings is None or settings.failure_model_ref is None:
+        return ""
+    namespace, name = world.rollout.metadata.namespace, world.rollout.metadata.name
+    live = caches[FAILURE_MODELS].get((namespace, settings.failure_model_ref.name))
+    if live is None or ((live.get("spec") or {}).get("rolloutRef") or {}).get("name") != name:
+        return ""
+    status = live.get("status") or {}
+    return str(status.get("digest") or "") if status.get("phase") in ("Active", "Shadow") else ""
 
 
 def _tell_apart(world: World, current: str) -> None:
@@ -322,7 +337,7 @@ def _arms(world: World, canary_hash: str) -> Arms:
     )
 
 
-def _increases(canary: CanaryStrategy) -> int:
+def weight_increases(canary: CanaryStrategy) -> int:
     """How often the steps raise the weight."""
     weights = [0, *(step.set_weight for step in canary.steps if step.set_weight is not None)]
     return max(sum(later > earlier for earlier, later in pairwise(weights)), 1)

@@ -12,6 +12,7 @@ import aiohttp
 from rollout.controllers.analysisrun import AnalysisRunController
 from rollout.controllers.background import Background
 from rollout.controllers.context import Context, Controller
+from rollout.controllers.failuremodel import FailureModelController
 from rollout.controllers.git import git_controllers
 from rollout.controllers.rollout import RolloutController
 from rollout.controllers.service import ServiceController
@@ -48,9 +49,11 @@ async def controllers(context: Context, around: Surroundings) -> AsyncIterator[C
         Background() as jobs,
         aiohttp.ClientSession() as session,
     ):
-        runs = AnalysisRunController(context, session, jobs, _allowed(around.metric_addresses))
+        allowed = _allowed(around.metric_addresses)
+        runs = AnalysisRunController(context, session, jobs, allowed)
+        models = FailureModelController(context, session, jobs, allowed)
         yield Controllers(
-            (RolloutController(context), ServiceController(context), runs, git.repositories, git.applications),
+            (RolloutController(context), ServiceController(context), runs, models, git.repositories, git.applications),
             git.webhook,
         )
 

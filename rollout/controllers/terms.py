@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rollout.api.keys import HASH_LABEL, MANAGED_BY
-from rollout.kube.resources import PODS, ROLLOUTS, SERVICES, Resource
+from rollout.kube.resources import FAILURE_MODELS, PODS, ROLLOUTS, SERVICES, Resource
 
 Json = dict[str, Any]
 
@@ -34,6 +34,11 @@ def hash_term(namespace: str, pod_hash: str) -> str:
     return f"{namespace} hash {pod_hash}"
 
 
+def model_term(namespace: str, rollout: str) -> str:
+    """Finds the FailureModels of a Rollout."""
+    return f"{namespace} model of {rollout}"
+
+
 def _rollout(obj: Json) -> Iterable[str]:
     return [claim_term(obj["metadata"]["namespace"], claim) for claim in claims(obj)]
 
@@ -48,4 +53,14 @@ def _pod(obj: Json) -> Iterable[str]:
     return [hash_term(obj["metadata"]["namespace"], pod_hash)] if pod_hash else []
 
 
-TERMS: dict[Resource, Callable[[Json], Iterable[str]]] = {ROLLOUTS: _rollout, SERVICES: _service, PODS: _pod}
+def _model(obj: Json) -> Iterable[str]:
+    rollout = ((obj.get("spec") or {}).get("rolloutRef") or {}).get("name")
+    return [model_term(obj["metadata"]["namespace"], rollout)] if rollout else []
+
+
+TERMS: dict[Resource, Callable[[Json], Iterable[str]]] = {
+    ROLLOUTS: _rollout,
+    SERVICES: _service,
+    PODS: _pod,
+    FAILURE_MODELS: _model,
+}

@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from rollout.api.keys import MANAGED_BY
-from rollout.controllers.terms import manager_term
+from rollout.controllers.terms import manager_term, model_term
 from rollout.kube.cache import Cache, Key, key_of
 from rollout.kube.inventory import owner_of
 from rollout.kube.resources import (
@@ -12,6 +12,7 @@ from rollout.kube.resources import (
     ANALYSIS_TEMPLATES,
     APPLICATIONS,
     CLUSTER_ANALYSIS_TEMPLATES,
+    FAILURE_MODELS,
     GIT_REPOSITORIES,
     HTTP_ROUTES,
     PODS,
@@ -89,6 +90,7 @@ def work_for(caches: dict[Resource, Cache], references: References, resource: Re
             (ROLLOUTS, key),
             *((ROLLOUTS, rival) for rival in rivals if rival != key),
             *_services_of(caches, key),
+            *_models_of(caches, key),
             *_applications(caches, key[0]),
         ]
     if resource in {ANALYSIS_RUNS, REPLICA_SETS}:
@@ -135,6 +137,11 @@ def _services_of(caches: dict[Resource, Cache], rollout: Key) -> list[Work]:
     """Services that this Rollout manages, or managed: it may be gone, or name others now."""
     managed = caches[SERVICES].find(manager_term(*rollout))
     return [(SERVICES, key_of(service)) for service in managed]
+
+
+def _models_of(caches: dict[Resource, Cache], rollout: Key) -> list[Work]:
+    """FailureModels of this Rollout: it may name another one now."""
+    return [(FAILURE_MODELS, key_of(model)) for model in caches[FAILURE_MODELS].find(model_term(*rollout))]
 
 
 def _applications(caches: dict[Resource, Cache], namespace: str) -> list[Work]:

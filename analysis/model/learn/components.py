@@ -65,6 +65,20 @@ def variances(segments: Sequence[Residuals], prior: tuple[float, float], seed: i
     return solved((lengths[0], lengths[1]), prior, seed)
 
 
+def variance_at(segments: Sequence[Residuals], prior: tuple[float, float], blocks: int) -> tuple[float, float]:
+    """Return the variance of deviations averaged over so many blocks, and the windows such a mean is worth.
+
+    Where windows are alike, the variance is omega^2 / windows + tau^2: two of these points give both.
+    """
+    usable = [segment for segment in segments if segment.known.shape[1] >= blocks]
+    pods = tuple(sorted({pod for segment in usable for pod in segment.pods}))
+    sums = _clipped(_moments(usable, pods, blocks, prior))
+    level, per_window, _ = _level(
+        [one.sum(keepdims=True) for one in (sums.squares, sums.short_lived, sums.lasting, sums.information)]
+    )
+    return level.item(), 1 / max(per_window.item(), 1e-12)
+
+
 def _moments(segments: Sequence[Residuals], pods: tuple[str, ...], blocks: int, prior: tuple[float, float]) -> Moments:
     place = {pod: column for column, pod in enumerate(pods)}
     sums = np.zeros((4, len(segments), len(pods)))

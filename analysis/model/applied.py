@@ -1,0 +1,53 @@
+"""A FailureModel in a run: the run's rules and queries, and the noise that follows from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from analysis.arguments import fill_metric, run_values
+from analysis.evidence.metric_parts import MetricNoise
+from analysis.failure_model_spec import FailureModelSpec
+from analysis.model.artefact import digest
+from analysis.model.calibrate import limit_raise
+from analysis.model.history import query_digests
+from analysis.model.noise import noises_of
+from analysis.names import first_match
+from analysis.rules import RunRules, metric_rule, run_rules
+from analysis.run_spec import AnalysisRunSpec, RunComparison
+from analysis.spec import Metric
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """The comparisons of a run: with all arguments filled in, by name, and their rules."""
+
+    metrics: Mapping[str, Metric]
+    rules: RunRules
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a model gives to a run: noise of each metric (priors where it does not apply), and a higher limit."""
+
+    noises: Mapping[str, MetricNoise]
+    limit_raise: float
+
+
+def run_metrics(spec: AnalysisRunSpec, secrets: Mapping[str, str]) -> RunMetrics:
+    """Return the comparisons of a run; raises InvalidSpec."""
+    values = run_values(spec.args, secrets)
+    filled = {
+        metric.name: fill_metric(metric, values, f"spec.metrics[{index}]")
+        for index, metric in enumerate(spec.metrics)
+        if metric.comparison is not None
+    }
+    rules = tuple(
+        metric_rule(metric, f'metric "{name}"', dry_run=first_match(spec.dry_run, name) is not None)
+        for name, metric in filled.items()
+    )
+    return RunMetrics(filled, run_rules(spec.comparison or RunComparison(), rules))
+
+
+def applied(model: FailureModelSpec, run: RunMetrics) -> Applied:
+    """Return what a model that may be used gives to a run; raises InvalidSpec where one of its numbers is none."""
+    noises = noises_of(model, run.rules, query_digests(run.metrics), digest(model))
+    return Applied(noises, limit_raise(model.calibration, run.rules.budget))
