@@ -85,11 +85,13 @@ def _evenness(table: Table) -> tuple[float, ...]:
     counts = table.canary.amounts.sum(axis=0) + table.stable.amounts.sum(axis=0)
     if table.bounds:
         counts = counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+    # A window that nobody watched makes no block less even: its noise is that of fewer windows already.
+    watched = max(int(((table.canary.seconds.sum(axis=0) + table.stable.seconds.sum(axis=0)) > 0).sum()), 1)
     whole = counts.sum(axis=0)
-    squares = (counts * np.maximum(counts - 1, 0)).sum(axis=0) * table.windows
+    squares = (counts * np.maximum(counts - 1, 0)).sum(axis=0) * watched
     pairs = whole * np.maximum(whole - 1, 0)
     even = np.divide(pairs, squares, out=np.ones_like(whole), where=squares > 0)
-    return tuple(np.clip(even, 1 / max(table.windows, 1), 1.0).tolist())
+    return tuple(np.clip(even, 1 / watched, 1.0).tolist())
 
 
 def _arm(arm: ArmTable, table: Table, scale: Scale) -> ArmBlock:

@@ -2,7 +2,7 @@
 
 Under each exact null P(evidence ever >= 1/alpha) must not exceed alpha, and an interval must hold at all looks together
 with 95 %, up to the error of the simulation. A replicate is a whole run, looked at after every window, the running
-block included, by the engine itself.
+block included, by the engine itself. Rows take turns, and what was done is kept: remove the results to begin anew.
 """
 
 import json
@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,14 +42,33 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """What was seen under one null."""
+    """What was seen under one null: in how many runs evidence passed 1/alpha, and in how many an interval missed."""
 
     name: str
-    replicates: int
     looks: int
-    reached: Mapping[str, float]
-    coverage: float | None
-    kept: bool
+    replicates: int = 0
+    reached: Mapping[str, int] = field(default_factory=dict)
+    missed: int | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether chance explains what was seen, with the promise kept."""
+        passed = all(self.reached.get(f"{alpha:g}", 0) <= most_by_chance(self.replicates, alpha) for alpha in ALPHAS)
+        return passed and (self.missed or 0) <= most_by_chance(self.replicates, ALPHAS[0])
+
+    def plus(self, runs: Sequence[Run]) -> "Row":
+        """Return the row with some more replicates."""
+        reached = {
+            f"{alpha:g}": self.reached.get(f"{alpha:g}", 0) + sum(run.largest >= -math.log(alpha) for run in runs)
+            for alpha in ALPHAS
+        }
+        missed = [run.missed for run in runs if run.missed is not None]
+        return replace(
+            self,
+            replicates=self.replicates + len(runs),
+            reached=reached,
+            missed=(self.missed or 0) + sum(missed) if missed else self.missed,
+        )
 
 
 def ungated(state: MetricState) -> MetricState:
@@ -120,62 +139,51 @@ def most_by_chance(replicates: int, probability: float, doubt: float = 0.001) ->
     return replicates
 
 
-def row_of(name: str, runs: Sequence[Run], looks: int) -> Row:
-    """Return a row: how often evidence passed 1/alpha, and how often the interval always held."""
-    size = len(runs)
-    reached = {alpha: sum(run.largest >= -math.log(alpha) for run in runs) for alpha in ALPHAS}
-    missed = [run.missed for run in runs if run.missed is not None]
-    kept = all(count <= most_by_chance(size, alpha) for alpha, count in reached.items())
-    kept = kept and sum(missed) <= most_by_chance(size, 0.05)
-    shares = {f"{alpha:g}": count / size for alpha, count in reached.items()}
-    return Row(name, size, looks, shares, 1 - sum(missed) / size if missed else None, kept)
-
-
 def batch(name: str, seeds: Sequence[int], looks: int) -> list[Run]:
     """Return some replicates; a process works on one batch at a time."""
     return [replicate(name, seed, looks) for seed in seeds]
 
 
-def measured(name: str, pool: ProcessPoolExecutor, replicates: int, looks: int) -> Row:
-    """Return one row, and show how far it is meanwhile."""
-    jobs = [
-        pool.submit(batch, name, range(first, min(first + _BATCH, replicates)), looks)
-        for first in range(0, replicates, _BATCH)
-    ]
-    runs: list[Run] = []
-    for job in jobs:
-        runs += job.result()
-        print(f"\r{name:44}{len(runs):6} of {replicates}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return row_of(name, runs, looks)
+def rounds(rows: dict[str, Row], pool: ProcessPoolExecutor, replicates: int) -> Iterator[Row]:
+    """Add a batch to each row in turn until all are full, and show how far it is."""
+    while unfinished := [row for row in rows.values() if row.replicates < replicates]:
+        jobs = [(row.name, pool.submit(batch, row.name, seeds(row, replicates), row.looks)) for row in unfinished]
+        for name, job in jobs:
+            rows[name] = rows[name].plus(job.result())
+            print(f"\r{rows[name].replicates:6} of {replicates}: {name:44}", end="", file=sys.stderr, flush=True)
+            yield rows[name]
+
+
+def seeds(row: Row, replicates: int) -> range:
+    """Return the seeds of a row's next batch."""
+    return range(row.replicates, min(row.replicates + _BATCH, replicates))
 
 
 def shown(row: Row) -> str:
     """Return a row as a line of the table."""
-    coverage = "" if row.coverage is None else f"{row.coverage:10.4f}"
-    reached = "".join(f"{row.reached[f'{alpha:g}']:10.4f}" for alpha in ALPHAS)
-    return f"{row.name:44}{reached}{coverage:>10}  {'kept' if row.kept else 'BROKEN'}"
+    size = max(row.replicates, 1)
+    coverage = "" if row.missed is None else f"{1 - row.missed / size:.4f}"
+    reached = "".join(f"{row.reached.get(f'{alpha:g}', 0) / size:10.4f}" for alpha in ALPHAS)
+    return f"{row.name:44}{row.replicates:6}{reached}{coverage:>10}  {'kept' if row.kept else 'BROKEN'}"
 
 
-def keep(row: Row) -> None:
-    """Write a row into the table of results, in the place of an older one of its name."""
+def read() -> dict[str, Row]:
+    """Return the rows as far as they were measured before."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    rows = {**{old["name"]: old for old in known}, row.name: asdict(row)}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([rows[name] for name in names() if name in rows], indent=1) + "\n")
+    return {**{name: Row(name, LOOKS) for name in names()}, **{old["name"]: Row(**old) for old in known}}
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Measure all rows, or those that are named; print and write the table."""
-    rows = []
-    print(f"{'P(evidence ever >= 1/alpha), alpha =':44}{ALPHAS[0]:10}{ALPHAS[1]:10}  coverage of 95 % intervals")
+def main() -> int:
+    """Measure all rows; print and write the table."""
+    rows = read()
     with ProcessPoolExecutor(2) as pool:
-        for name in arguments or names():
-            rows.append(measured(name, pool, REPLICATES, LOOKS))
-            print(shown(rows[-1]), flush=True)
-            keep(rows[-1])
-    return 0 if all(row.kept for row in rows) else 1
+        for _ in rounds(rows, pool, REPLICATES):
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps([asdict(row) for row in rows.values()], indent=1) + "\n")
+    print(f"\n{'P(evidence ever >= 1/alpha), alpha =':44}{'runs':>6}{ALPHAS[0]:10}{ALPHAS[1]:10}{'coverage':>10}")
+    print("\n".join(shown(row) for row in rows.values()))
+    return 0 if all(row.kept for row in rows.values()) else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -10,7 +10,7 @@ from analysis.evidence.grid import GRID
 from analysis.evidence.likelihood import GridLikelihood
 from analysis.evidence.noise import Noise
 from analysis.evidence.parts.growth import GrowthPart
-from tests.benchmarks.martingale import most_by_chance, names, replicate, row_of
+from tests.benchmarks.martingale import Row, batch, most_by_chance, names
 from tests.support.judging import arm, table
 
 REPLICATES, LOOKS = 40, 60
@@ -19,7 +19,7 @@ REPLICATES, LOOKS = 40, 60
 @pytest.mark.parametrize("name", names())
 def test_evidence_and_intervals_keep_their_promise_under_every_exact_null(name: str) -> None:
     few = REPLICATES // 4 if name in ("combined", "everything together") else REPLICATES
-    row = row_of(name, [replicate(name, seed, LOOKS) for seed in range(few)], LOOKS)
+    row = Row(name, LOOKS).plus(batch(name, range(few), LOOKS))
     assert row.kept, row
 
 
