@@ -33,11 +33,6 @@ def raw_series(rollout: SimulatedRollout) -> Mapping[str, tuple[RawSeries, ...]]
     return {name: tuple(one for one in some if one.times.size) for name, some in series.items()}
 
 
-def started_at(rollout: SimulatedRollout) -> Mapping[str, float]:
-    """Return when each pod started, in epoch seconds."""
-    return {pod.name: STARTED_AT + pod.started_window * rollout.window_seconds for pod in rollout.pods}
-
-
 class _Counter:
     """Turns increases of one pod into a counter as scraped."""
 
@@ -82,7 +77,10 @@ def _restarts(rollout: SimulatedRollout, index: int, pod: SimulatedPod) -> RawSe
     # kube-state-metrics tells the pod's status: it does not restart with the pod, nor begin at 0.
     alive = rollout.life.alive[index]
     values = pod.restarts_before + np.cumsum(rollout.life.restarted[index])[alive]
-    return RawSeries(labels_of({"pod": pod.name}), _ends(rollout, alive), values.astype(np.float64))
+    times = _ends(rollout, alive)
+    if pod.started_window < 0:
+        times, values = np.append(STARTED_AT, times), np.append(pod.restarts_before, values)
+    return RawSeries(labels_of({"pod": pod.name}), times, values.astype(np.float64))
 
 
 def _ends(rollout: SimulatedRollout, where: BoolArray) -> FloatArray:

@@ -44,7 +44,7 @@ class Life:
 
     Attributes:
         alive: the pod exists.
-        restarted: its process ended in this window, just before the scrape, so what it had counted is lost.
+        restarted: its process ended in this window and another began; no scrape tells what either did in it.
         age_seconds: of the process at the beginning of the window; 0 in a window with a restart.
     """
 

@@ -74,15 +74,23 @@ class SimulatedRollout:
                 seen[pod.arm].append(self._pod_seen(index, pod, elapsed_seconds))
         return tuple(seen[ArmName.CANARY]), tuple(seen[ArmName.STABLE])
 
+    def process_starts(self) -> Mapping[str, tuple[float, ...]]:
+        """Return when the processes of each pod started, in epoch seconds, ascending."""
+        return {pod.name: tuple(STARTED_AT + self._starts(index)) for index, pod in enumerate(self.pods)}
+
+    def _starts(self, index: int) -> FloatArray:
+        """Seconds since the rollout's start; a process that follows another starts with its window."""
+        windows = [self.pods[index].started_window, *np.flatnonzero(self.life.restarted[index])]
+        return np.asarray(windows, dtype=np.float64) * self.window_seconds
+
     def _pod_seen(self, index: int, pod: SimulatedPod, elapsed_seconds: float) -> PodSeen:
-        ends = (np.flatnonzero(self.life.restarted[index]) + 1) * self.window_seconds
-        ended = ends[ends <= elapsed_seconds]
-        started = pod.started_window * self.window_seconds
-        process = float(ended[-1]) if ended.size else started
+        starts = self._starts(index)
+        later = starts[1:][starts[1:] < elapsed_seconds]
+        process = float(later[-1]) if later.size else float(starts[0])
         return PodSeen(
             name=pod.name,
-            started_at=STARTED_AT + started,
-            restarts=pod.restarts_before + int(ended.size),
+            started_at=STARTED_AT + float(starts[0]),
+            restarts=pod.restarts_before + int(later.size),
             ready=elapsed_seconds - process >= _READY_SECONDS,
         )
 

@@ -26,7 +26,8 @@ class Step:
 class Schedule:
     """The steps, and whether as many fresh pods of the old version run beside the canary.
 
-    A fresh baseline gets the canary's share, and half of what the canary leaves where that is less.
+    A fresh baseline gets the canary's share, and half of what the canary leaves where that is less. Where the canary
+    leaves nothing, it has no pods.
     """
 
     steps: tuple[Step, ...] = (

@@ -79,7 +79,8 @@ def _latency(rollout: "SimulatedRollout", warm: BoolArray) -> _Amounts:
 
 
 def _memory(rollout: "SimulatedRollout", warm_up_seconds: float) -> _Amounts:
-    warm = rollout.life.age_seconds >= warm_up_seconds
+    # A gauge is read when its window ends.
+    warm = rollout.life.age_seconds + rollout.window_seconds >= warm_up_seconds
     memory = np.where(warm, rollout.scraped.memory_bytes, np.nan)
     return np.where(np.isnan(memory), 0.0, rollout.window_seconds), memory[:, :, None]
 
