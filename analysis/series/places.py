@@ -18,49 +18,82 @@ NEVER = 1 << 62
 """Later than any time."""
 
 
-@dataclass
+_NUMBER, _ROW, _FIRST, _LAST, _SINCE = range(5)
+
+
+@dataclass(slots=True)
 class Places:
-    """Places by number, in the order in which they were seen first; a metric's roles share them.
+    """Places by index, in the order in which they were seen first; a metric's roles share them.
 
     Attributes:
-        row: of each place, the row it belongs to: its pod, or its arm where series carry no pod.
+        facts: (facts, places), one array since a run has many of these.
         arm: of each row.
         names: of each row, the pod.
-        first: of each place, the time of its first sample of all.
-        last: of each place, the time of its newest sample.
-        present_since: of each place, since when it is scraped without a long gap.
     """
 
-    row: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    facts: IntArray = field(default_factory=lambda: np.zeros((5, 0), dtype=np.int64))
     arm: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     names: list[str] = field(default_factory=list)
-    first: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    last: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    present_since: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    _places: dict[int, int] = field(default_factory=dict)
-    _rows: dict[tuple[int, str], int] = field(default_factory=dict)
 
-    def place(self, number: int, arm: int, pod: str) -> int:
-        """Return the index of a place, which may be new."""
-        known = self._places.get(number)
-        if known is not None:
-            return known
-        self.row = np.append(self.row, self._row(arm, pod))
-        self.first = np.append(self.first, NEVER)
-        self.last = np.append(self.last, -NEVER)
-        self.present_since = np.append(self.present_since, NEVER)
-        return self._places.setdefault(number, self.row.size - 1)
+    def _fact(self, number: int) -> IntArray:
+        found: IntArray = self.facts[number]
+        return found
 
-    def _row(self, arm: int, pod: str) -> int:
-        known = self._rows.get((arm, pod))
-        if known is not None:
-            return known
-        self.arm = np.append(self.arm, arm)
-        # The other metrics of a run name the same pods.
-        self.names.append(sys.intern(pod))
-        return self._rows.setdefault((arm, pod), self.arm.size - 1)
+    @property
+    def row(self) -> IntArray:
+        """Of each place, the row it belongs to: its pod, or its arm where series carry no pod."""
+        return self._fact(_ROW)
+
+    @property
+    def first(self) -> IntArray:
+        """Of each place, the time of its first sample of all."""
+        return self._fact(_FIRST)
+
+    @property
+    def last(self) -> IntArray:
+        """Of each place, the time of its newest sample."""
+        return self._fact(_LAST)
+
+    @property
+    def present_since(self) -> IntArray:
+        """Of each place, since when it is scraped without a long gap; NEVER where nothing was forgotten yet."""
+        return self._fact(_SINCE)
 
     def first_of(self, arm: int) -> int | None:
         """Return the time of an arm's first sample; None without any."""
         of_arm = self.first[self.arm[self.row] == arm]
         return int(of_arm.min()) if of_arm.size else None
+
+
+class PlaceBook:
+    """Finds places by number and adds new ones, for as long as it is open."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._index = {number: index for index, number in enumerate(places.facts[_NUMBER].tolist())}
+        names = zip(places.arm.tolist(), places.names, strict=True)
+        self._rows = {key: row for row, key in enumerate(names)}
+        self._new: list[tuple[int, int, int, int, int]] = []
+        self._arms: list[int] = []
+
+    def place(self, number: int, arm: int, pod: str) -> int:
+        """Return the index of a place, which may be new."""
+        if number not in self._index:
+            self._index[number] = len(self._index)
+            self._new.append((number, self._row(arm, pod), NEVER, -NEVER, NEVER))
+        return self._index[number]
+
+    def _row(self, arm: int, pod: str) -> int:
+        if (arm, pod) not in self._rows:
+            self._rows[arm, pod] = len(self._rows)
+            self._arms.append(arm)
+            # The other metrics of a run name the same pods.
+            self._places.names.append(sys.intern(pod))
+        return self._rows[arm, pod]
+
+    def close(self) -> None:
+        """Write the new places down."""
+        if self._new:
+            more = np.asarray(self._new, dtype=np.int64).T
+            self._places.facts = np.concatenate([self._places.facts, more], axis=1)
+            self._places.arm = np.concatenate([self._places.arm, np.asarray(self._arms, dtype=np.int64)])

@@ -73,7 +73,7 @@ class Presence:
         place = np.arange(self.places.row.size)
         seen = self.places.first <= cut
         since = self.since(place, np.full(place.size, cut))
-        self.places.present_since = np.where(seen, since, self.places.present_since)
+        self.places.present_since[seen] = since[seen]
 
 
 def _before(pairs: IntArray, index: IntArray, time: IntArray) -> IntArray:

@@ -11,7 +11,7 @@ from analysis.evidence.special import FloatArray
 from analysis.series.clock import IntArray
 from analysis.series.labels import bound_of, described, key_of
 from analysis.series.packed import TIME_MS_MAX
-from analysis.series.places import ArmOf, Places
+from analysis.series.places import ArmOf, PlaceBook, Places
 from analysis.series.raw import Labels, RawSeries
 
 MAX_SERIES = 50_000
@@ -19,28 +19,52 @@ NO_BOUND = 0.0
 NOBODY = -1
 
 
+_KEY, _PLACE, _COUNTER, _TARGET, _FIRST = range(5)
+
+
 @dataclass(frozen=True)
 class Sources:
-    """Facts about label sets, sorted by their number; arrays have one element each.
+    """Facts about label sets, sorted by their number.
 
     Attributes:
-        key: number of the label set, without the bound of a bucket.
-        place: where it was scraped.
-        counter: equal for those that differ only by who scraped them.
-        target: who scraped it.
-        first: time of its first sample of all.
+        facts: (facts, label sets), one array since a run has many of these.
     """
 
-    key: IntArray
-    place: IntArray
-    counter: IntArray
-    target: IntArray
-    first: IntArray
+    facts: IntArray
 
     @classmethod
     def none(cls) -> "Sources":
         """Return no sources."""
-        return cls(*(np.zeros(0, dtype=np.int64) for _ in range(5)))
+        return cls(np.zeros((5, 0), dtype=np.int64))
+
+    def _fact(self, number: int) -> IntArray:
+        found: IntArray = self.facts[number]
+        return found
+
+    @property
+    def key(self) -> IntArray:
+        """Number of each label set, without the bound of a bucket."""
+        return self._fact(_KEY)
+
+    @property
+    def place(self) -> IntArray:
+        """Where each was scraped."""
+        return self._fact(_PLACE)
+
+    @property
+    def counter(self) -> IntArray:
+        """Equal for those that differ only by who scraped them."""
+        return self._fact(_COUNTER)
+
+    @property
+    def target(self) -> IntArray:
+        """Who scraped each."""
+        return self._fact(_TARGET)
+
+    @property
+    def first(self) -> IntArray:
+        """Time of each one's first sample of all."""
+        return self._fact(_FIRST)
 
     @cached_property
     def doubled(self) -> bool:
@@ -54,14 +78,12 @@ class Sources:
 
     def taken(self, index: IntArray) -> "Sources":
         """Return some of them."""
-        return Sources(self.key[index], self.place[index], self.counter[index], self.target[index], self.first[index])
+        return Sources(self.facts[:, index])
 
     def plus(self, rows: list[tuple[int, int, int, int, int]]) -> "Sources":
         """Return these and some more, still sorted."""
-        more = np.asarray(rows, dtype=np.int64).T
-        held = (self.key, self.place, self.counter, self.target, self.first)
-        every = Sources(*(np.concatenate([old, new]) for old, new in zip(held, more, strict=True)))
-        return every.taken(np.argsort(every.key, kind="stable"))
+        facts = np.concatenate([self.facts, np.asarray(rows, dtype=np.int64).T], axis=1)
+        return Sources(np.ascontiguousarray(facts[:, np.argsort(facts[_KEY], kind="stable")]))
 
     def find(self, keys: IntArray) -> IntArray:
         """Return the index of each number, NOBODY where it is unknown."""
@@ -100,7 +122,7 @@ class _Tokens:
         return _Tokens(token, key[first], bound[first])
 
 
-@dataclass
+@dataclass(slots=True)
 class Roster:
     """The label sets of one selector.
 
@@ -146,6 +168,7 @@ class Roster:
 
     def _describe(self, keys: IntArray, labels: list[Labels], missing: IntArray, side: str, arm_of: ArmOf) -> None:
         new: dict[int, tuple[int, int, int, int, int]] = {}
+        book = PlaceBook(self.places)
         for index, one in zip(missing.tolist(), labels, strict=True):
             number = int(keys[index])
             if number in new:
@@ -153,8 +176,9 @@ class Roster:
             facts = described(one, side, self.pod_label, by_bound=self.by_bound)
             arm = arm_of(facts.pod)
             if arm is not None:
-                place = self.places.place(facts.place, arm, facts.pod)
+                place = book.place(_signed(facts.place), arm, facts.pod)
                 new[number] = (number, place, _signed(facts.counter), _signed(facts.target), TIME_MS_MAX)
+        book.close()
         if len(new) + self.sources.key.size > MAX_SERIES:
             raise MeasurementError(
                 f"the query gives more than {MAX_SERIES} series, more than a run may hold; select fewer"

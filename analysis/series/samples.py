@@ -41,7 +41,7 @@ class Rows:
     row: IntArray
 
 
-@dataclass
+@dataclass(slots=True)
 class Samples:
     """What is held of one selector.
 

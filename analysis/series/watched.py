@@ -65,7 +65,7 @@ def roles_of(rule: MetricRule) -> tuple[str, ...]:
             return ("value",)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Known:
     """Facts that are kept for good.
 
@@ -113,7 +113,7 @@ class WatchedMetric:
         self._after: list[Waiting] = []
         self._odd = np.zeros((0, 2))
         self._starts: Mapping[str, tuple[float, ...]] = {}
-        self._ages_of: tuple[bytes, Pace, int] | None = None
+        self._ages_of: tuple[int, Pace, int] | None = None
         self._ages = Ages.of(self._places, self._clock, self._pace, {}, 0)
 
     def add(self, role: str, side: str, fetched: Iterable[RawSeries], until: float) -> None:
@@ -223,7 +223,7 @@ class WatchedMetric:
 
     def _ages_at(self, pod_starts: Mapping[str, tuple[float, ...]], warm_up_ms: int) -> Ages:
         """Return the ages of pods, those of the last look where nothing changed."""
-        basis = (self._places.first.tobytes(), self._pace, warm_up_ms)
+        basis = (hash(self._places.first.tobytes()), self._pace, warm_up_ms)
         if self._ages_of != basis or self._starts is not pod_starts:
             self._ages = Ages.of(
                 self._places, self._clock, self._pace, pod_starts, warm_up_ms, by_process=not self._counts_restarts
