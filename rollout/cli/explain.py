@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.comparison_spec import Comparison
 from analysis.explain import describe
 from analysis.judgement import Judgement
-from analysis.record import MAX_BYTES, RecordError, decode, digest, replay
+from analysis.record import MAX_BYTES, Record, RecordError, decode, digest, replay
 from analysis.run_comparison import summarize
 from analysis.run_spec import AnalysisRunStatus, MetricResult, RunComparisonStatus
 from analysis.spec import Metric
@@ -33,11 +34,13 @@ class Replay:
         digest: of the bytes.
         seen: the judgement they give.
         exact: whether what was read of them gives the same bytes again.
+        record: what was read.
     """
 
     digest: str
     seen: Judgement
     exact: bool
+    record: Record
 
 
 def unpacked(config_map: Json) -> bytes:
@@ -77,7 +80,8 @@ def read_record(path: Path) -> bytes:
 
 def replayed(record: bytes) -> Replay:
     """The record judged again; raises RecordError where it is none."""
-    return Replay(digest(record), replay(record), exact=decode(record).encoded() == record)
+    kept = decode(record)
+    return Replay(digest(record), replay(record), kept.encoded() == record, kept)
 
 
 def discrepancies(status: AnalysisRunStatus, again: Replay) -> list[str]:
@@ -140,11 +144,8 @@ def _metric(result: MetricResult, metric: Metric | None) -> Iterator[str]:
 
 def _comparison(result: MetricResult, metric: Metric | None) -> Iterator[str]:
     seen, compared = result.comparison, metric.comparison if metric else None
-    if compared is not None and compared.counts is not None:
-        yield f"  compared: {compared.counts.events}"
-        yield f"  per:      {compared.counts.total or 'pod and second'}"
-    if compared is not None and compared.tolerance:
-        yield f"  tolerated: up to {compared.tolerance} worse than stable"
+    if compared is not None:
+        yield from _compared(compared)
     if seen is None:
         return
     for name, arm in (("canary", seen.canary), ("stable", seen.stable)):
@@ -157,6 +158,26 @@ def _comparison(result: MetricResult, metric: Metric | None) -> Iterator[str]:
         yield "  proven: worse than tolerated is excluded at the present weight"
     if seen.no_data_since:
         yield f"  no data since {seen.no_data_since}"
+
+
+def _compared(asked: Comparison) -> Iterator[str]:
+    """What was asked of Prometheus, and from when on it is harm."""
+    if asked.counts is not None:
+        yield f"  compared: {asked.counts.events}"
+        yield f"  per:      {asked.counts.total or 'pod and second'}"
+    if asked.histogram is not None:
+        yield f"  compared: {asked.histogram.buckets}"
+        yield f"  tails:    {', '.join(asked.histogram.tails) or 'those of the FailureModel'}"
+    if asked.gauge is not None:
+        kinds = {"Level": "its level", "Growth": "its growth an hour", "Usage": f"per {asked.gauge.load}"}
+        yield f"  compared: {asked.gauge.query}"
+        yield f"  as:       {kinds[asked.gauge.type]}"
+    if asked.direction != "Increase":
+        yield f"  worse is: {'less' if asked.direction == 'Decrease' else 'any difference'}"
+    if asked.harm:
+        yield f"  harm is:  from {asked.harm} on"
+    if asked.tolerance:
+        yield f"  tolerated: up to {asked.tolerance} worse than stable"
 
 
 def _conditions(result: MetricResult, metric: Metric | None) -> Iterator[str]:

@@ -51,8 +51,12 @@ class Screen:
 def make_screen() -> Screen:
     """Icons and colours on a terminal, unless the user wants none (NO_COLOR, TERM=dumb)."""
     terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    speaks_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    return Screen(icons=terminal and speaks_unicode, colours=terminal and not os.environ.get("NO_COLOR"))
+    return Screen(icons=terminal and speaks_unicode(), colours=terminal and not os.environ.get("NO_COLOR"))
+
+
+def speaks_unicode() -> bool:
+    """Whether what we print may hold any character."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -2,30 +2,51 @@
 
 import base64
 import gzip
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
 
+from analysis.authoring.tracks import tracks_of
+from analysis.comparison_spec import Comparison, CountsComparison, GaugeComparison, HistogramComparison
 from analysis.judgement import Judgement
-from analysis.record import MAX_BYTES, RecordError, digest
+from analysis.provider_spec import MetricProvider, PrometheusMetric
+from analysis.record import MAX_BYTES, RecordError, decode, digest
 from analysis.run_comparison import assess, summarize
-from analysis.run_spec import AnalysisRunStatus, Measurement, MetricResult
+from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Measurement, MetricResult
 from analysis.spec import Metric
 from analysis.verdict import AnalysisPhase
 from rollout.api.analysis import AnalysisRun
 from rollout.api.meta import ObjectMeta
-from rollout.cli.explain import Replay, discrepancies, explain_run, replayed, unpacked, unzipped
+from rollout.cli.explain import discrepancies, explain_run, replayed, unpacked, unzipped
+from rollout.cli.explain_html import page
 from rollout.cli.main import main
-from tests.unit.analysis.test_judge import PROVIDER, look, simulated, spec
+from rollout.cli.pictures import draw
+from tests.support.recorded_runs import run_of as recorded
+
+PROVIDER = MetricProvider(prometheus=PrometheusMetric(address="http://p", query="up"))
+PODS = 'pod=~"{{arms.pods}}"'
+
+
+def metric(name: str, **comparison: Any) -> Metric:
+    return Metric(name=name, provider=PROVIDER, interval="30s", comparison=Comparison(**comparison))
+
+
+def spec(*metrics: Metric) -> AnalysisRunSpec:
+    errors = metric("errors", counts=CountsComparison(events=f"e{{{PODS}}}", total=f"t{{{PODS}}}"), tolerance="100%")
+    return AnalysisRunSpec(metrics=metrics or (errors,))
 
 
 @pytest.fixture(scope="module")
 def failed() -> tuple[Judgement, bytes]:
-    judgement, record = look(spec(), simulated(0.30), 120)
-    assert record is not None
-    return judgement, record
+    last = recorded("base:err_x5")
+    record = last.record
+    return replace(last.judgement, record_digest=digest(record)), record
 
 
 def run_of(judgement: Judgement) -> AnalysisRun:
@@ -55,12 +76,12 @@ def test_a_failed_comparison_is_told_with_what_was_compared_and_its_replay(faile
         "AnalysisRun web-2 is Failed: canary/stable ",
         "began at 2027-01-15T08:00:00Z and ended at 2027-01-15T08:02:00Z",
         'compared: e{pod=~"{{arms.pods}}"}',
-        "tolerated: up to 400% worse than stable",
+        "tolerated: up to 100% worse than stable",
         "pods",
         "95% interval",
         "prior noise",
         f"The record {digest(record)} replays to:",
-        "FAIL at ",
+        "  FAIL ",
         "limit 100:1",
     ):
         assert words in text, text
@@ -75,7 +96,7 @@ def test_the_record_of_a_run_replays_to_its_status(failed: tuple[Judgement, byte
 def test_a_record_of_another_digest_is_not_believed(failed: tuple[Judgement, bytes]) -> None:
     judgement, record = failed
     other = msgspec.json.decode(record)
-    other["metrics"][0]["canary"]["events"][0][0] += 1.0
+    other["metrics"][0]["running"]["canary"]["amounts"][0][0] += 1.0
     changed = replayed(msgspec.json.encode(other, order="sorted"))
     assert "digest" in discrepancies(run_of(judgement).status, changed)[0]
 
@@ -164,4 +185,101 @@ def test_a_file_that_is_no_record_is_refused_in_one_line(
 
 def test_a_replay_knows_its_digest(failed: tuple[Judgement, bytes]) -> None:
     judgement, record = failed
-    assert replayed(record) == Replay(digest(record), judgement, exact=True)
+    again = replayed(record)
+    assert (again.digest, again.seen, again.exact) == (digest(record), judgement, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (metric("m", counts=CountsComparison(events="e", exposure="PodSeconds")), "per:      pod and second"),
+        (metric("m", histogram=HistogramComparison(buckets="b_bucket", tails=("250ms",))), "tails:    250ms"),
+        (metric("m", gauge=GaugeComparison(query="g", type="Growth"), harm="9%"), "as:       its growth an hour"),
+        (metric("m", gauge=GaugeComparison(query="g", load="l", type="Usage"), harm="9%"), "as:       per l"),
+        (metric("m", gauge=GaugeComparison(query="g"), harm="9%"), "harm is:  from 9% on"),
+        (metric("m", gauge=GaugeComparison(query="g"), direction="Decrease"), "worse is: less"),
+    ],
+)
+def test_every_family_is_told_with_what_was_asked(asked: Metric, words: str, failed: tuple[Judgement, bytes]) -> None:
+    judgement, _ = failed
+    status = run_of(judgement).status
+    named = msgspec.structs.replace(status.metric_results[0], name="m")
+    run = AnalysisRun(spec=spec(asked), status=msgspec.structs.replace(status, metric_results=(named,)))
+    assert words in "\n".join(explain_run(run, None))
+
+
+def test_evidence_and_intervals_are_drawn_over_time(
+    failed: tuple[Judgement, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judgement, record = failed
+    (tmp_path / "r").write_bytes(record)
+    assert main(["analysis", "explain", "--file", str(tmp_path / "r")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("evidence over"))
+    assert "limit of 100:1" in lines[start]
+    assert re.search(r"[█#] \d+:1$", lines[start + 1])
+    assert "weight: 10% from 0 min" in lines[start + 2]
+    ratio = judgement.metrics[0].ratio
+    assert ratio is not None
+    drawn = [line for line in lines if line.endswith(")") and "min" in line and " o" in line.replace("-o", " o")]
+    assert any(f"{ratio:.3g}x (" in line for line in drawn)
+    for name in ("errors", "latency, typical", "latency, slower than 0.25 s", "cpu", "memory"):
+        assert any(line.startswith(f"{name}: evidence") for line in lines)
+
+
+def test_a_terminal_without_block_characters_gets_plain_ones() -> None:
+    tracks = tracks_of(decode(recorded("base:lat_+100%").record))
+    assert all(line.isascii() for line in draw(tracks, fine=False))
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+
+def test_the_page_draws_without_script_and_loads_nothing(
+    failed: tuple[Judgement, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, record = failed
+    (tmp_path / "r").write_bytes(record)
+    assert main(["analysis", "explain", "--file", str(tmp_path / "r"), "--html", str(tmp_path / "r.html")]) == 0
+    text = (tmp_path / "r.html").read_text()
+    drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    # One of the run, and two of each of the five parts.
+    assert len(drawings) == 11
+    for drawing in drawings:
+        for element in ET.fromstring(drawing).iter():  # noqa: S314  Our own page.
+            for place in ("x1", "x2", "y1", "y2", "cx", "cy"):
+                assert 0 <= float(element.get(place, "0")) <= 860
+    tags = Tags()
+    tags.feed(text)
+    assert not {tag for tag, _ in tags.seen} & {"script", "link", "img", "iframe", "object"}
+    assert not any(name in {"src", "href"} or name.startswith("on") for _, given in tags.seen for name in given)
+    assert main(["analysis", "explain", "--file", str(tmp_path / "r"), "--html", str(tmp_path)]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_names_and_words_cannot_leave_their_place_in_the_page() -> None:
+    tracks = tracks_of(decode(recorded("base:err_x5").record))
+    hostile = replace(tracks, parts=(replace(tracks.parts[0], metric="<script>alert(1)</script>"),))
+    text = page("<b>&", "</pre><script>", hostile)
+    assert "<script" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_a_replay_prints_every_figure_and_fails_where_the_bytes_are_not_the_record(
+    failed: tuple[Judgement, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judgement, record = failed
+    (tmp_path / "r").write_bytes(record)
+    assert main(["analysis", "explain", "--file", str(tmp_path / "r"), "--replay"]) == 0
+    seen = msgspec.json.decode(capsys.readouterr().out)
+    assert seen["record"] == digest(record)
+    assert seen["judgement"] == msgspec.json.decode(msgspec.json.encode(judgement))
+    (tmp_path / "r").write_bytes(record + b"\n")
+    assert main(["analysis", "explain", "--file", str(tmp_path / "r"), "--replay"]) == 1
+    assert "DOES NOT REPLAY" in capsys.readouterr().err
