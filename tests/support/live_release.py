@@ -1,6 +1,6 @@
 """A release of real processes, and its AnalysisRun as the operator would take it through its life."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms
 from analysis.spec import AnalysisTemplateSpec, Argument, TemplateRef
 from analysis.template import build_run
 from analysis.validate import validate_template
+from analysis.verdict import Verdict
 from analysis.world import LookDue, RunWorld
 from rollout.sandbox.node.behaviour import Behaviour
 from tests.support.live_pods import NAMESPACE, LivePod
@@ -56,17 +57,26 @@ class LiveRelease:
         """The pods of both arms."""
         return [*self.arms["canary"], *self.arms["stable"]]
 
+    @property
+    def verdict(self) -> Verdict:
+        """Of the last look."""
+        return self.judgement.verdict if self.judgement is not None else Verdict.INCONCLUSIVE
+
     async def follow(
-        self, spec: AnalysisRunSpec, watched: StretchedTime, noises: Mapping[str, MetricNoise], looks_max: int
+        self,
+        spec: AnalysisRunSpec,
+        watched: StretchedTime,
+        noises: Mapping[str, MetricNoise],
+        enough: Callable[["LiveRelease"], bool],
     ) -> None:
-        """Take turns until the run has ended, or was looked at so often."""
+        """Take turns until the run has ended, or enough of it was seen."""
         began = watched.now()
         measurer = RunMeasurer(spec, NAMESPACE, began, watched, noises=noises)
         weights = (WeightChange(began, 50),)
         while True:
             decision = decide(RunWorld(spec, self.status, judgement=self.judgement), watched.now())
             self.status = decision.status
-            if self.status.phase.completed or self.looks >= looks_max:
+            if self.status.phase.completed or enough(self):
                 return
             if LookDue() in decision.due:
                 self.judgement = await measurer.look(Look(watched.now(), weights, self._seen(watched)))

@@ -56,7 +56,9 @@ class RealPrometheus:
         self.watch([])
         command = [binary(), f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
         command += [f"--web.listen-address={self.url.removeprefix('http://')}", f"--enable-feature={FEATURES}"]
-        self._part = Part("prometheus", [*command, "--log.level=warn"], self._ready, folder / "prometheus.log")
+        # Else it takes news of targets every five seconds; the flag is Prometheus' own for its tests.
+        command += ["--scrape.discovery-reload-interval=100ms", "--log.level=warn"]
+        self._part = Part("prometheus", command, self._ready, folder / "prometheus.log")
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=BOUND_SECONDS))
