@@ -27,8 +27,8 @@ def template() -> RunRules:
             MetricRule("errors", INTERVAL_SECONDS, CountsRule(), harm=0.10, tolerance=1.0, budget_weight=100),
             MetricRule("latency", INTERVAL_SECONDS, HistogramRule(), harm=0.03, tolerance=0.10, budget_weight=100),
             MetricRule("cpu", INTERVAL_SECONDS, GaugeRule("Usage", load=True), harm=0.05, budget_weight=15),
-            MetricRule("memory", INTERVAL_SECONDS, GaugeRule("Level"), harm=0.05, budget_weight=8),
-            MetricRule("growth", INTERVAL_SECONDS, GaugeRule("Growth"), harm=0.04, budget_weight=12),
+            MetricRule("memory", INTERVAL_SECONDS, GaugeRule("Level"), harm=0.10, budget_weight=10),
+            MetricRule("growth", INTERVAL_SECONDS, GaugeRule("Growth"), harm=0.10, budget_weight=10),
             MetricRule("restarts", INTERVAL_SECONDS, CountsRule(pod_seconds=True), harm=1.0, budget_weight=5),
         ),
     )
