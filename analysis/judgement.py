@@ -65,6 +65,7 @@ class MetricJudgement:
 
     Attributes:
         family: Counts, Histogram, Level, Growth or Usage.
+        direction: what is harm: Increase, Decrease or Either.
         unit: what is counted in `canary` and `stable`: requests, pod-seconds, or the load of a Usage.
         ratio: estimate of canary/stable; None while unknown.
         lower: lower end of its 95 % interval, valid at every look.
@@ -82,6 +83,7 @@ class MetricJudgement:
     name: str
     state: DataState
     family: str = "Counts"
+    direction: str = "Increase"
     unit: str = "requests"
     ratio: float | None = None
     lower: float | None = None
@@ -107,8 +109,8 @@ class MetricJudgement:
         return max(parts, key=_weighted).label if len(parts) > 1 else ""
 
 
-def _weighted(part: PartJudgement) -> float:
-    return part.log_evidence + math.log(max(part.budget_share, 1e-300))
+def _weighted(judged: PartJudgement | MetricJudgement) -> float:
+    return judged.log_evidence + math.log(max(judged.budget_share, 1e-300))
 
 
 @dataclass(frozen=True)
@@ -140,3 +142,10 @@ class Judgement:
     proven: bool = False
     explanation: str = ""
     record_digest: str = ""
+
+    @property
+    def culprit(self) -> str:
+        """Name of the metric that a failure is owed to: a guard's, else the largest part of the evidence."""
+        acting = [metric for metric in self.metrics if not metric.dry_run] or list(self.metrics)
+        guarded = [metric.name for metric in acting if metric.guard]
+        return guarded[0] if guarded else max(acting, key=_weighted).name

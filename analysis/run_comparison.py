@@ -5,9 +5,9 @@ import math
 import msgspec
 
 from analysis.durations import format_time
-from analysis.explain import odds
 from analysis.judgement import ArmTotals, DataState, Judgement, MetricJudgement
 from analysis.percent import format_decimal, format_percent
+from analysis.phrases import odds
 from analysis.run_spec import (
     ArmCounts,
     Interval,
@@ -49,12 +49,7 @@ def _failed(result: MetricResult, seen: Judgement, judged: MetricJudgement) -> M
 
 def culprit(seen: Judgement) -> str:
     """Return the metric that a failure is owed to: a guard's, else the largest part of the evidence."""
-    acting = [m for m in seen.metrics if not m.dry_run]
-    guarded = [m.name for m in acting if m.guard]
-    if guarded:
-        return guarded[0]
-    largest = max(acting, key=lambda m: m.log_evidence + math.log(max(m.budget_share, 1e-300)))
-    return largest.name
+    return seen.culprit
 
 
 def _waiting_message(judged: MetricJudgement | None) -> str:

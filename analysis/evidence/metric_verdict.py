@@ -11,6 +11,7 @@ from analysis.evidence.likelihood import Estimate, Likelihood
 from analysis.evidence.metric_parts import PartRule
 from analysis.evidence.metric_state import Kept, MetricState
 from analysis.evidence.parts.rate import RatePart, is_above
+from analysis.percent import format_percent
 from analysis.rules import CountsRule
 
 BETA = 0.05
@@ -119,7 +120,10 @@ def guard(state: MetricState) -> str:
     if not isinstance(family, CountsRule):
         return ""
     if state.limit is not None and is_above(RatePart(state.noise.main, family.limit or 1.0).likelihood(state.limit)):
-        return f"the canary's rate is above its limit of {family.limit:.4g}"
+        events, total, _, _ = state.parts[0].part.totals(state.kept[0].since[0])
+        events, total, _, _ = state.parts[0].part.totals(state.kept[0].since[0])
+        limit, rate = format_percent(family.limit or 1.0), format_percent(events / total)
+        return f"the canary's rate is above its limit of {limit}: {events:.0f} of {total:.0f} ({rate})"
     if family.pod_seconds or state.rule.direction == "Decrease":
         return ""
     return all_fail(state.raw)
