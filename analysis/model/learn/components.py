@@ -18,7 +18,7 @@ minutes is in the long-run variance and not between the two."""
 CLIP_DEVIATIONS = 5.0
 """A segment whose variance is farther above the median, in robust standard deviations, counts as if it were there."""
 BOOTSTRAPS = 200
-UPPER_QUANTILE = 0.9
+UPPER_QUANTILE = 0.75
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Variances:
-    """omega^2 and tau^2, with upper bounds of 90 %."""
+    """omega^2 and tau^2, with upper bounds of 75 %."""
 
     omega2: float
     tau2: float
