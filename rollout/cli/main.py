@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from rollout import __version__
-from rollout.cli import analysis, app, get, run, sandbox, status, steer
+from rollout.cli import analysis, app, get, model, run, sandbox, status, steer
 from rollout.cli.arguments import FAILED, USAGE, Parser, UsageError, Verbs, add_target_flags
 from rollout.errors import CoalmineError
 
@@ -27,6 +27,7 @@ def parser(prog: str = "coalmine") -> Parser:
     steer.add(commands)
     app.add(commands)
     analysis.add(commands)
+    model.add(commands)
     sandbox.add(commands)
     version = commands.add_parser("version", help="print the version", epilog=f"example: {prog} version")
     version.set_defaults(handler=_version)
