@@ -140,15 +140,29 @@ class WatchedMetric:
     def asks_from(self, role: str, side: str, lead_seconds: float) -> float:
         """Return the epoch second from which a selector is fetched next.
 
-        What is older than two scrapes has been judged, so late samples are asked for no further back.
+        Two scrapes that are known already are asked for again, since series come one after the other; more only of a
+        store that shows samples later than that, up to where a lack of them is no data.
         """
-        until = self._known.fetched[role, side]
+        begin, until = self._clock.epoch_seconds(0) - lead_seconds, self._known.fetched[role, side]
         if until == -np.inf:
-            return self._clock.epoch_seconds(0) - lead_seconds
-        return until - 2 * self._pace.scrape_ms / 1000
+            return begin
+        scrape, newest = self._pace.scrape_ms / 1000, self._newest
+        late = self._patience_seconds if newest is None else until - newest + scrape
+        return max(until - max(min(late, self._patience_seconds), 2 * scrape), begin)
+
+    @property
+    def _newest(self) -> float | None:
+        """Epoch seconds of the newest sample of all."""
+        last = self._places.last
+        return self._clock.epoch_seconds(int(last.max())) if last.size else None
+
+    @property
+    def _patience_seconds(self) -> float:
+        """Without samples for longer than this there are no data."""
+        return EMPTY_WINDOWS_MAX * self._rule.interval_seconds + 2 * self._pace.scrape_ms / 1000
 
     def data(self, first_window: int, watch: Watch) -> MetricData:
-        """Return the windows from one on that are complete: those older than two scrapes."""
+        """Return the windows from one on that are complete: those older than two scrapes that a store has shown."""
         self._learn_pace(watch.now)
         scene = self._scene(watch)
         settled, raw, bounds = self._made(scene)
@@ -203,9 +217,11 @@ class WatchedMetric:
         growth = isinstance(self._rule.family, GaugeRule) and self._rule.family.type == "Growth"
         warm_up = max(watch.warm_up_seconds, GROWTH_WARM_UP_SECONDS if growth else 0.0)
         ages = self._ages_at(watch.pod_starts, milliseconds(warm_up))
-        until = min(watch.now, self.fetched_until)
+        until, newest = min(watch.now, self.fetched_until), self._newest
         whole = 0
-        if np.isfinite(until):
+        if newest is not None and np.isfinite(until):
+            # A store may be slow: where the newest sample is old, windows wait for theirs.
+            until = min(until, newest + self._pace.scrape_ms / 1000)
             whole = self._clock.windows_before(self._clock.since_start(until) - 2 * self._pace.scrape_ms)
         frame = Frame(
             self._clock,
@@ -281,10 +297,9 @@ class WatchedMetric:
     def _no_data_since(self, watch: Watch) -> float | None:
         if watch.traffic_from is None:
             return None
-        patience = EMPTY_WINDOWS_MAX * self._rule.interval_seconds + 2 * self._pace.scrape_ms / 1000
         newest = [max(last, self._clock.since_start(watch.traffic_from)) for last in self._lasts()]
         last = min(watch.now, self._clock.epoch_seconds(min(newest)))
-        return last if watch.now - last > patience else None
+        return last if watch.now - last > self._patience_seconds else None
 
     def _lasts(self) -> list[int]:
         """Return the time of each arm's newest sample that says how much there was."""

@@ -15,7 +15,7 @@ from analysis.series import samples
 from analysis.series.ages import PodStarts
 from analysis.series.raw import RawSeries, labels_of
 from analysis.series.watched import Watch, WatchedMetric
-from tests.support.watching import Reader, arm_of, rule, whole
+from tests.support.watching import Reader, arm_of, cut, rule, whole
 
 BEGAN = 100.0
 OLD = {"s": (0.0,)}
@@ -28,10 +28,15 @@ def one(samples: dict[float, float], pod: str = "s", **labels: str) -> RawSeries
     return RawSeries(labels_of({"pod": pod, **labels}), times, np.asarray(list(samples.values()), dtype=np.float64))
 
 
+STEADY = {90.0 + 10 * i: 10.0 * i for i in range(9)}
+ALIVE = one(STEADY, pod="c-alive")
+"""Shows that the store goes on to show samples when those of a test are over."""
+
+
 def counted(*totals: RawSeries, events: tuple[RawSeries, ...] = (), **more: Any) -> MetricData:
     starts = more.pop("starts", OLD)
     warm_up = more.pop("warm_up", 0.0)
-    roles = {"events": events, "total": totals}
+    roles = {"events": events, "total": (*totals, ALIVE)}
     return whole(rule(CountsRule(), 10.0, **more), roles, NOW, BEGAN, warm_up, starts)
 
 
@@ -44,9 +49,6 @@ def stable(*totals: RawSeries, **more: Any) -> list[float]:
     return row(counted(*totals, **more).table.stable)
 
 
-STEADY = {90.0 + 10 * i: 10.0 * i for i in range(9)}
-
-
 def test_each_window_holds_what_was_counted_between_its_two_scrapes() -> None:
     table = counted(one(STEADY)).table
     assert row(table.stable) == [10.0] * 5
@@ -55,7 +57,7 @@ def test_each_window_holds_what_was_counted_between_its_two_scrapes() -> None:
 
 
 def test_what_was_counted_before_the_watch_began_is_left_out() -> None:
-    assert stable(one({80.0: 0, 110.0: 300, 120.0: 310})) == [0, 10.0, 0]
+    assert stable(one({80.0: 0, 110.0: 300, 120.0: 310})) == [0, 10.0, 0, 0, 0]
 
 
 def test_a_reset_counts_from_zero() -> None:
@@ -138,7 +140,7 @@ def test_nan_inf_and_doubled_samples_are_dropped() -> None:
     times = np.asarray([100.0, 110.0, 110.0, 120.0, 115.0, 130.0, math.nan, math.inf, 1e300])
     values = np.asarray([0.0, 9.0, 10.0, math.nan, math.inf, 30.0, 5.0, 1.0, 1.0])
     table = counted(RawSeries(labels_of({"pod": "s"}), times, values)).table
-    assert row(table.stable) == [10.0, 0, 20.0, 0]
+    assert row(table.stable) == [10.0, 0, 20.0, 0, 0]
 
 
 def test_a_dead_pod_keeps_what_it_contributed() -> None:
@@ -162,7 +164,7 @@ def test_restarts_themselves_are_counted_though_they_make_a_process_young() -> N
     restarts = one({90.0: 0, 100.0: 0, 110.0: 1, 120.0: 2, 130.0: 2, 140.0: 3, 150.0: 3})
     family = rule(CountsRule(pod_seconds=True), 10.0)
     starts = {"s": (0.0, 105.0, 115.0, 135.0)}
-    table = whole(family, {"events": (restarts,)}, NOW, BEGAN, 30.0, starts).table
+    table = whole(family, {"events": (restarts, ALIVE)}, NOW, BEGAN, 30.0, starts).table
     assert row(table.stable, column=0) == [1.0, 1.0, 0, 1.0, 0]
     assert row(table.stable, column=1) == [10.0] * 5
 
@@ -176,7 +178,7 @@ def test_a_pod_of_unknown_start_is_young_from_its_first_sample_on() -> None:
 
 def test_pod_seconds_are_the_total_where_there_is_no_other() -> None:
     events = one({90.0: 0, 100.0: 0, 110.0: 1, 120.0: 1})
-    table = whole(rule(CountsRule(pod_seconds=True), 10.0), {"events": (events,)}, NOW, BEGAN, 0.0, OLD).table
+    table = whole(rule(CountsRule(pod_seconds=True), 10.0), {"events": (events, ALIVE)}, NOW, BEGAN, 0.0, OLD).table
     assert row(table.stable) == [10.0, 10.0, 0, 0, 0]
     assert row(table.stable, column=0) == [1.0, 0, 0, 0, 0]
 
@@ -186,7 +188,16 @@ def test_a_metric_may_wait_and_what_comes_before_is_empty() -> None:
 
 
 def test_an_increase_over_a_long_gap_says_nothing() -> None:
-    gap = {100.0: 0.0, 110.0: 10.0, 120.0: 20.0, 130.0: 30.0, 400.0: 9000.0, 410.0: 9010.0, 420.0: 9020.0}
+    gap = {
+        100.0: 0.0,
+        110.0: 10.0,
+        120.0: 20.0,
+        130.0: 30.0,
+        400.0: 9000.0,
+        410.0: 9010.0,
+        420.0: 9020.0,
+        430.0: 9030.0,
+    }
     table = whole(rule(CountsRule(), 10.0), {"events": (), "total": (one(gap),)}, 450.0, BEGAN, 0.0, OLD).table
     assert sum(row(table.stable)) == 50.0
 
@@ -212,11 +223,12 @@ def buckets(times: list[float], *within: list[float], pod: str = "s", bounds: tu
 
 
 TIMES = [100.0, 110.0, 120.0, 130.0, 140.0, 150.0]
+LATER = buckets([160.0, 170.0], [0, 0], [0, 0], pod="s-later", bounds=("0.1", "+Inf"))
 
 
 def of_buckets(*series: RawSeries, unit_seconds: float = 1.0) -> MetricData:
     family = HistogramRule(unit_seconds=unit_seconds)
-    return whole(rule(family, 10.0), {"buckets": series}, NOW, BEGAN, 0.0, {"s": (0.0,), "c": (0.0,)})
+    return whole(rule(family, 10.0), {"buckets": (*series, *LATER)}, NOW, BEGAN, 0.0, {"s": (0.0,), "c": (0.0,)})
 
 
 def rising(*steps: float) -> list[list[float]]:
@@ -232,7 +244,7 @@ def test_cumulative_buckets_become_increases_of_each_and_bounds_are_seconds() ->
     table = of_buckets(*both, unit_seconds=1e-3).table
     assert table.bounds == (0.1, 0.25)
     assert table.canary.amounts[0, 2].tolist() == [2.0, 3.0, 4.0]
-    assert table.stable.seconds.tolist() == [[10.0] * 5]
+    assert table.stable.seconds[0].tolist() == [10.0] * 5
 
 
 def test_bounds_that_only_one_arm_has_are_left_out() -> None:
@@ -404,3 +416,21 @@ def test_what_is_held_does_not_grow_with_the_run() -> None:
     assert max(held[30:]) <= max(held[:30])
     spans = [end - start for start, end in reader.asked]
     assert max(spans[2:]) <= 30.0
+
+
+@pytest.mark.parametrize("lag", [0.0, 25.0, 45.0])
+def test_a_store_that_shows_samples_late_loses_none(lag: float) -> None:
+    times = np.arange(40.0, 700.0, 10.0)
+    series = [RawSeries((("pod", pod),), times, times * 3) for pod in ("s", "c")]
+    metric = WatchedMetric(rule(CountsRule(), 10.0), BEGAN, arm_of)
+    total, running = 0.0, 0
+    for now in np.arange(BEGAN, 700.0, 10.0).tolist():
+        for role in ("events", "total"):
+            since = metric.asks_from(role, "both", 60.0)
+            metric.add(role, "both", cut(series, since, now - lag), now)
+        table = metric.data(running, Watch(now, BEGAN, 0.0, {"s": (0.0,), "c": (0.0,)})).table
+        total += float(table.canary.amounts[:, :, 1].sum())
+        running = table.end
+        metric.forget(running)
+    assert running >= (700 - BEGAN - lag) / 10 - 4
+    assert total == running * 30.0
