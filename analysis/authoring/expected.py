@@ -9,6 +9,7 @@ from analysis.evidence.metric_parts import MetricNoise
 from analysis.evidence.special import FloatArray
 from analysis.evidence.table import ArmTable, Table
 from analysis.rules import GROWTH_WARM_UP_SECONDS, CountsRule, GaugeRule, HistogramRule, MetricRule
+from analysis.simulation.fleet import BoolArray
 from analysis.simulation.normal import normal_cdf
 
 
@@ -39,9 +40,10 @@ class Course:
 
 @dataclass(frozen=True)
 class _Arm:
-    """Arrays of one arm: whether a pod counts, (pods, windows), and the requests of a pod a second, (windows,)."""
+    """Arrays of one arm: whether a pod lives and counts, (pods, windows), and its requests a second, (windows,)."""
 
     pods: tuple[str, ...]
+    alive: FloatArray
     counts: FloatArray
     rates: FloatArray
     log_worse: FloatArray
@@ -85,6 +87,7 @@ def _canary(rule: MetricRule, course: Course) -> _Arm:
     log_worse = course.harm.log(rule.direction) if course.harm else 0.0
     return _Arm(
         pods=tuple(f"canary-{index:03d}" for index in range(len(born))),
+        alive=((age >= 0) & alive).astype(np.float64),
         counts=((age >= warm_up) & alive).astype(np.float64),
         rates=_by_window(course, rates, interval),
         log_worse=np.where(np.arange(course.windows) >= starts[course.harm_step], log_worse, 0.0),
@@ -95,7 +98,7 @@ def _stable(course: Course) -> _Arm:
     service = course.service
     pods = tuple(f"stable-{index:03d}" for index in range(service.stable_pods))
     shape = (len(pods), course.windows)
-    return _Arm(pods, np.ones(shape), np.zeros(course.windows), np.zeros(course.windows))
+    return _Arm(pods, np.ones(shape), np.ones(shape), np.zeros(course.windows), np.zeros(course.windows))
 
 
 def _arm_table(rule: MetricRule, noise: MetricNoise, course: Course, arm: _Arm, both: tuple[_Arm, _Arm]) -> ArmTable:
@@ -108,10 +111,21 @@ def _arm_table(rule: MetricRule, noise: MetricNoise, course: Course, arm: _Arm, 
         load = np.log(canary.rates / stable_rates) if arm is canary else np.zeros(course.windows)
     load = np.where(np.isfinite(load), load, 0.0)
     amounts = _amounts(rule, noise, course.service, _Windows(rates, load, arm.log_worse, rule.interval_seconds))
-    counts = arm.counts * (np.arange(course.windows) * rule.interval_seconds >= rule.initial_delay_seconds)
-    spread = np.repeat(amounts[None, :, :], len(arm.pods), axis=0)
+    late = np.arange(course.windows) * rule.interval_seconds >= rule.initial_delay_seconds
+    counts, spread = arm.counts * late, np.repeat(amounts[None, :, :], len(arm.pods), axis=0)
+    if not rule.pod_label:
+        return _nameless(arm, spread, late, rule.interval_seconds)
     masked = np.where(counts[:, :, None] > 0, spread, np.nan if amounts.shape[1] == 1 else 0.0)
     return ArmTable(arm.pods, counts * rule.interval_seconds, masked)
+
+
+def _nameless(arm: _Arm, spread: FloatArray, counted: BoolArray, interval_seconds: float) -> ArmTable:
+    """Return what series without pods' names show: one row, whose youth nobody knows."""
+    alive = arm.alive[:, :, None]
+    whole = (spread * alive).sum(axis=0) if spread.shape[2] > 1 else spread[0]
+    seconds = np.where(counted, interval_seconds, 0.0)
+    unknown = np.nan if spread.shape[2] == 1 else 0.0
+    return ArmTable(("",), seconds[None, :], np.where(counted[:, None], whole, unknown)[None, :, :])
 
 
 @dataclass(frozen=True)

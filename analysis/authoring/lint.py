@@ -1,6 +1,6 @@
 """All that can be known of a template before its first run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from analysis.authoring.arms import check_selectors
@@ -10,7 +10,7 @@ from analysis.authoring.finding import Finding, Severity, error_of, warning
 from analysis.authoring.plan import Planner
 from analysis.authoring.service import PlannedStep, Service
 from analysis.errors import InvalidSpec
-from analysis.evidence.metric_parts import prior
+from analysis.evidence.metric_parts import MetricNoise, prior
 from analysis.names import first_match
 from analysis.percent import format_percent
 from analysis.rules import CountsRule, HistogramRule, MetricRule, RunRules
@@ -23,6 +23,14 @@ _MUCH_TRAFFIC = 1e5
 _ERROR_RATE = 0.01
 STABLE_PODS = 10
 _PLACEHOLDER = "placeholder"
+
+
+NoisesOf = Callable[[Filled], Mapping[str, MetricNoise]]
+
+
+def prior_noises(filled: Filled) -> Mapping[str, MetricNoise]:
+    """Return the noise that holds without a FailureModel."""
+    return {rule.name: prior(rule) for rule in filled.rules.rules}
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,12 @@ class Linted:
 
 
 def lint(
-    spec: AnalysisTemplateSpec, ref: TemplateRef, find: FindTemplate, args: Mapping[str, str], stable_pods: int
+    spec: AnalysisTemplateSpec,
+    ref: TemplateRef,
+    find: FindTemplate,
+    args: Mapping[str, str],
+    stable_pods: int = STABLE_PODS,
+    noises: NoisesOf = prior_noises,
 ) -> Linted:
     """Return everything that is wrong with a template, its includes taken in.
 
@@ -50,6 +63,7 @@ def lint(
         find: looks templates up.
         args: values that a Rollout would give.
         stable_pods: pods of stable; a canary has that many at most.
+        noises: what is known of the noise of the template's metrics.
     """
     first = (*(error_of(problem) for problem in validate_template(spec)), *_arguments(spec, args))
     placeholders = _placeholders(spec, find, ref, args)
@@ -63,7 +77,7 @@ def lint(
         return Linted((*first, *more))
     found = [*first, *_filled(spec, filled), *_patterns(spec, filled)]
     if not any(finding.severity is Severity.ERROR for finding in found):
-        found += provable(filled.rules, stable_pods)
+        found += provable(filled.rules, stable_pods, noises(filled))
     return Linted(_without_echoes(found), budget_shares(filled.rules), filled)
 
 
@@ -139,33 +153,45 @@ def _patterns(spec: AnalysisTemplateSpec, filled: Filled) -> Iterator[Finding]:
         yield warning("spec.dryRun", "all comparisons are dry runs, so none can fail a rollout")
 
 
-def provable(rules: RunRules, stable_pods: int) -> Iterator[Finding]:
+def provable(rules: RunRules, stable_pods: int, noises: Mapping[str, MetricNoise]) -> Iterator[Finding]:
     """Yield tolerances that the usual differences between pods forbid to prove, whatever the traffic."""
-    service = Service(_MUCH_TRAFFIC, _ERROR_RATE, stable_pods=stable_pods)
-    noises = {rule.name: prior(rule) for rule in rules.rules}
-    planner = Planner(rules, noises, service)
+    planner = Planner(rules, noises, Service(_MUCH_TRAFFIC, _ERROR_RATE, stable_pods=stable_pods))
     for rule in planner.acting:
         if rule.tolerance is None:
             continue
-        needed = next((pods for pods in range(1, stable_pods + 1) if not _forbidden(planner, rule, pods)), None)
+        needed = _pods_needed(planner, rule)
         field = f'metric "{rule.name}" tolerance'
+        asked = format_percent(rule.tolerance)
+        whose = "as was learned" if noises[rule.name].main.certified else "as the priors assume"
         if needed is None:
-            yield warning(
-                field,
-                f"{format_percent(rule.tolerance)} is less than pods differ by the priors, even {stable_pods} against"
-                f" {stable_pods}: `verify` would wait for ever",
-                "tolerate more, or learn the service's noise with `coalmine model fit`",
+            words = f"{asked} is less than pods differ, {whose}, even {stable_pods} against {stable_pods}"
+            remedy = "tolerate more, or learn the service's noise: `verify` would wait for ever"
+            yield Finding(Severity.ERROR, field, words, remedy)
+        elif needed > 1 and not rule.pod_label:
+            words = (
+                f"{asked} is proven from a weight of {_weight(planner, needed)}% on only: its series tell no pods apart"
             )
+            yield warning(field, words, "verify at larger weights only, tolerate more, or use series with pods' names")
         elif needed > 1:
-            yield warning(
-                field,
-                f"{format_percent(rule.tolerance)} is proven by {needed} canary pods and more only, by the priors",
-                "set setCanaryScale, tolerate more, or learn the service's noise",
-            )
+            words = f"{asked} is proven by {needed} canary pods and more only, since pods differ {whose}"
+            yield warning(field, words, "set setCanaryScale, tolerate more, or learn the service's noise")
+
+
+def _pods_needed(planner: Planner, rule: MetricRule) -> int | None:
+    """Return the fewest canary pods that can prove the tolerance, by bisection; None where as many as stable cannot."""
+    low, high = 0, planner.service.stable_pods
+    if _forbidden(planner, rule, high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _forbidden(planner, rule, middle) else (low, middle)
+    return high
 
 
 def _forbidden(planner: Planner, rule: MetricRule, pods: int) -> bool:
-    # As much load a canary pod as a stable one has, so that no doubt about load is in it.
-    weight = round(100 * pods / (pods + planner.service.stable_pods))
-    step = PlannedStep(max(weight, 1), pods, 600.0)
-    return planner.proof(rule, (step,)).wait.never
+    return planner.proof(rule, (PlannedStep(_weight(planner, pods), pods, 600.0),)).wait.never
+
+
+def _weight(planner: Planner, pods: int) -> int:
+    """Return the weight at which a canary pod has as much load as a stable one, so that no doubt about load remains."""
+    return max(round(100 * pods / (pods + planner.service.stable_pods)), 1)

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rollout.cli.arguments import FAILED, Verbs, add_file_verb
@@ -30,10 +31,14 @@ def add(verbs: Verbs) -> None:
         verbs, "lint", run, words="find what is wrong with templates, and show how their budget is shared", more=_MORE,
         example="coalmine analysis lint template.yaml\n"
         "coalmine analysis lint template.yaml --arg tolerance=50% --pods 20\n"
+        "coalmine analysis lint template.yaml --model model.yaml\n"
         "coalmine analysis lint template.yaml --prometheus http://127.0.0.1:9090",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", help="templates, or a preset's name")
     parser.add_argument("--prometheus", metavar="URL", help="ask there whether the series exist")
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE", help="a FailureModel, whose noise is taken for tolerances"
+    )
     parser.add_argument("--pods", type=positive_int, default=10, metavar="N", help="stable pods; default: 10")
     add_template_flags(parser)
 
@@ -49,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CoalmineError("the files have no AnalysisTemplate and no ClusterAnalysisTemplate")
     screen, failed = make_screen(), False
     for document in templates:
-        linted = _lint(documents, document, dict(arguments.arg), arguments.pods)
+        linted = _lint(documents, document, arguments)
         live = _live(linted, arguments.prometheus) if arguments.prometheus else ()
         findings = (*linted.findings, *live)
         show(_words(document, linted, findings, screen))
@@ -57,12 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     return FAILED if failed else 0
 
 
-def _lint(documents: "Sequence[Document]", document: "Document", args: dict[str, str], pods: int) -> "Linted":
+def _lint(documents: "Sequence[Document]", document: "Document", arguments: argparse.Namespace) -> "Linted":
     from analysis.authoring.fields import unknown_fields
     from analysis.authoring.finding import Finding, Severity, error_of
-    from analysis.authoring.lint import Linted, lint
+    from analysis.authoring.lint import Linted, lint, prior_noises
     from analysis.spec import AnalysisTemplateSpec
-    from rollout.cli.template_files import FileError, find_in
+    from rollout.cli.template_files import FileError, find_in, noises_of_model
 
     unknown = tuple(
         error_of(problem) for problem in unknown_fields(document.manifest.get("spec"), AnalysisTemplateSpec, "spec")
@@ -72,7 +77,10 @@ def _lint(documents: "Sequence[Document]", document: "Document", args: dict[str,
     except FileError as error:
         words, _, field = str(error).removeprefix(f"{document.title}: ").partition(" - at `$.")
         return Linted((*unknown, Finding(Severity.ERROR, field.rstrip("`") or "spec", words)))
-    seen = lint(spec, document.ref, lambda ref: find_in(documents, ref), args, pods)
+    model = arguments.model
+    noises = prior_noises if model is None else lambda filled: noises_of_model(model, filled)[0]
+    args = dict(arguments.arg)
+    seen = lint(spec, document.ref, lambda ref: find_in(documents, ref), args, arguments.pods, noises)
     return Linted((*unknown, *seen.findings), seen.shares, seen.filled)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import msgspec
+import numpy as np
 
 from analysis.authoring.arms import selectors
 from analysis.authoring.filled import Filled
@@ -21,15 +22,17 @@ SERIES_A_POD_MAX = 200
 SERIES_MAX = 20_000
 _HOUR = "1h"
 _PARALLEL = 4
+_READ_SECONDS, _READ_SERIES_MAX = 300.0, 2000
+_LATE_SCRAPES = 1.1
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What Prometheus has of one selector, the arms left out: series, pods, and scrapes in five minutes."""
+    """What Prometheus has of one selector, the arms left out: series, pods, and seconds between scrapes, 0 unknown."""
 
     series: float
     pods: float
-    scrapes: float
+    scrape_seconds: float = 0.0
 
 
 async def ask(filled: Filled, address: str) -> tuple[Finding, ...]:
@@ -74,6 +77,12 @@ class _Question:
         first = value[0] if isinstance(value, list) and value else value
         return float(first) if isinstance(first, int | float) else 0.0
 
+    async def scrape_seconds(self, selector: Selector, now: float) -> float:
+        """The usual time between two samples of a series; 0 where none has two in the last minutes."""
+        found = await self.provider.samples(self.metric, str(selector), now - _READ_SECONDS, now)
+        gaps = [np.diff(one.times) for one in found if one.times.size > 1]
+        return float(np.median(np.concatenate(gaps))) if gaps else 0.0
+
 
 def _at(metric: Metric, address: str) -> Metric:
     provider = metric.provider.prometheus or PrometheusMetric()
@@ -98,11 +107,10 @@ async def _count(question: _Question, selector: Selector, pod_label: str) -> Cou
     now = await _time(question)
     series = await question.number(f"count(last_over_time({selector}[{_HOUR}]))", now)
     if not series or not pod_label:
-        return Counted(series, 0.0, 0.0)
+        return Counted(series, 0.0)
     of_pods = selector.with_matcher(Matcher(pod_label, "!=", ""))
     pods = await question.number(f"count(count by ({pod_label}) (last_over_time({of_pods}[{_HOUR}])))", now)
-    scrapes = await question.number(f"max(count_over_time({selector}[5m]))", now)
-    return Counted(series, pods, scrapes)
+    return Counted(series, pods, await question.scrape_seconds(selector, now) if series <= _READ_SERIES_MAX else 0.0)
 
 
 async def _time(question: _Question) -> float:
@@ -131,8 +139,8 @@ def _judged(counted: Counted, field: str, rule: MetricRule, selector: Selector) 
             field, f"{counted.series:.0f} series of {counted.pods:.0f} pods are fetched at every look",
             "select fewer: add conditions on labels with many values",
         )  # fmt: skip
-    if counted.scrapes and 300 / counted.scrapes > rule.interval_seconds:
+    if counted.scrape_seconds > rule.interval_seconds * _LATE_SCRAPES:
         yield warning(
-            field, f"is scraped every {300 / counted.scrapes:.0f} s, and a window is {rule.interval_seconds:.0f} s",
+            field, f"is scraped every {counted.scrape_seconds:.3g} s, and a window is {rule.interval_seconds:.3g} s",
             "make the metric's interval at least as long",
         )  # fmt: skip

@@ -11,6 +11,8 @@ from analysis.authoring.fields import unknown_fields
 from analysis.authoring.lint import lint, provable
 from analysis.authoring.selector import Matcher, Selector, parse_selector
 from analysis.errors import InvalidSpec
+from analysis.evidence.metric_parts import MetricNoise, prior
+from analysis.evidence.noise import Noise
 from analysis.presets.load import presets
 from analysis.rules import CountsRule, HistogramRule, MetricRule, RunRules
 from analysis.spec import AnalysisTemplateSpec, TemplateRef
@@ -111,11 +113,20 @@ def test_the_shares_of_a_budget_sum_to_one_and_parts_to_their_metric() -> None:
 def test_a_tolerance_is_warned_of_only_where_pods_forbid_it() -> None:
     def findings(tolerance: float, pods: int) -> list[str]:
         rule = MetricRule("errors", 30.0, CountsRule(), 0.05, tolerance=tolerance)
-        return [one.problem for one in provable(RunRules(0.01, 180.0, 1, (rule,)), pods)]
+        return [one.line for one in provable(RunRules(0.01, 180.0, 1, (rule,)), pods, {"errors": prior(rule)})]
 
     assert "would wait for ever" in findings(0.1, 10)[0]
+    assert findings(0.1, 10)[0].startswith("error")
     assert "canary pods and more only" in findings(0.5, 10)[0]
     assert findings(3.0, 10) == []
+
+
+def test_noise_that_was_learned_lets_smaller_tolerances_be_proven() -> None:
+    rule = MetricRule("errors", 30.0, CountsRule(), 0.05, tolerance=0.2)
+    rules = RunRules(0.01, 180.0, 1, (rule,))
+    learned = {"errors": MetricNoise(Noise(0.1, 0.0004, source="sha256:1"))}
+    assert [one.severity for one in provable(rules, 10, {"errors": prior(rule)})] == ["error"]
+    assert list(provable(rules, 10, learned)) == []
 
 
 @pytest.mark.parametrize("shipped", presets(), ids=lambda preset: preset.name)
@@ -124,6 +135,6 @@ def test_presets_have_no_errors(shipped: object) -> None:
         return next((one.spec for one in presets() if one.name == ref.template_name), None)
 
     spec, ref = shipped.spec, TemplateRef(template_name=shipped.name, cluster_scope=True)  # type: ignore[attr-defined]
-    seen = lint(spec, ref, find, {}, 10)
+    seen = lint(spec, ref, find, {})
     assert [finding.line for finding in seen.findings if finding.severity == "error"] == []
     assert seen.shares

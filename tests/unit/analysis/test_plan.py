@@ -152,6 +152,21 @@ def test_a_harm_from_the_first_minute_is_told_with_the_requests_it_had() -> None
     assert plan.certified
 
 
+def test_series_without_pods_names_say_as_much_as_one_pod() -> None:
+    nameless = replace(ERRORS, pod_label="")
+    course = Course(SERVICE, (PlannedStep(25, 3, 600.0),), 40, 180.0)
+    table = expected_table(nameless, prior(nameless), course)
+    assert table.canary.pods == ("",)
+    assert table.canary.amounts.sum() == pytest.approx(25 * 1200 * 1.005)
+    assert table.stable.amounts.sum() == pytest.approx(75 * 1200 * 1.005)
+
+    def waits(rule: MetricRule) -> float:
+        planner = Planner(RunRules(0.01, 180.0, 1, (rule,)), {"errors": prior(rule)}, SERVICE)
+        return planner.step((PlannedStep(50, 10, 600.0),), 0).sights[0].wait.seconds or math.inf
+
+    assert waits(nameless) > waits(ERRORS)
+
+
 @pytest.mark.parametrize(
     ("steps", "service"),
     [
