@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 
-.PHONY: help setup demo test lint unit servers stories bench crds clean
+.PHONY: help setup demo test lint unit notebooks servers stories bench crds clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,7 @@ setup: .venv/.done ## make the virtual environment, from uv.lock
 
 demo: setup ## watch a good and a bad release, and the revert in Git
 	$(PY) -m rollout.cli.main sandbox demo
-test: lint unit servers stories ## everything that CI runs
+test: lint unit notebooks servers stories ## everything that CI runs
 lint: setup ## style, types, import contracts, the Dockerfile
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile
@@ -25,6 +25,8 @@ unit: setup ## the pure core and small parts, with the branch coverage of the co
 	$(PY) -m coverage run -m pytest -q tests/unit tests/golden tests/properties --ignore-glob='*_machine.py'
 	$(PY) -m coverage report
 	$(PYTEST) tests/properties/test_*_machine.py
+notebooks: setup ## the notebooks, from their first cell to their last
+	$(PYTEST) tests/notebooks
 servers: setup ## real servers: API, Git, gateway, metrics, command line
 	$(PYTEST) tests/servers tests/conformance
 stories: setup ## the whole loop, with real processes, clients and Git

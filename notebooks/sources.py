@@ -23,10 +23,13 @@ from requests import RequestException
 from analysis.authoring.filled import Filled
 from analysis.comparison_spec import FailureModelRef
 from analysis.durations import format_time, parse_duration, parse_time
-from analysis.errors import InvalidSpec, MeasurementError
+from analysis.errors import MeasurementError
+from analysis.evidence.metric_parts import prior
 from analysis.evidence.table import Table
 from analysis.expr.nodes import Value
 from analysis.failure_model_spec import FailureModelSpec, ModelMetric, TrainingProvenance
+from analysis.judge import Facts, MetricData, advance, begin_run, conclude
+from analysis.judgement import DataState, WeightChange
 from analysis.model.history import (
     SEGMENT_SECONDS,
     HistorySource,
@@ -40,12 +43,21 @@ from analysis.model.history import (
 from analysis.model.history_file import decode_history
 from analysis.model.validate import validate_failure_model
 from analysis.providers.prometheus import recorded_matrix
+from analysis.record import RunRecorder
 from analysis.rules import RunRules
 from analysis.series.raw import RawSeries
 from analysis.simulation.catalogue import scenario
 from analysis.simulation.generate import history as simulated_history
+from analysis.simulation.generate import simulate
+from analysis.simulation.rollout import STARTED_AT
 from analysis.spec import Metric
+from analysis.verdict import Verdict
+from rollout.cli.explain import read_record, unpacked
 from rollout.cli.template_files import choose, filled, read_documents
+from rollout.errors import CoalmineError
+from rollout.kube.client import KubeClient
+from rollout.kube.connection import Connection
+from rollout.kube.resources import CONFIG_MAPS
 
 TEMPLATE = Path(__file__).with_name("checkout-health.yaml")
 DAY_SECONDS = 86_400.0
@@ -281,3 +293,49 @@ def written(model: FailureModelSpec) -> str:
         "spec": msgspec.to_builtins(model),
     }
     return yaml.safe_dump(manifest, sort_keys=False, width=120)
+
+
+def simulated_record(name: str, seed: int) -> bytes:
+    """The record that a run of a simulated release such as `base:err_x2` keeps, up to its failure if it fails."""
+    place, rules = scenario(name), fill_template(TEMPLATE, {}).rules
+    release = simulate(seed, place.world, place.fault)
+    weights = tuple(WeightChange(float(at), round(100 * share)) for at, share in release.weight_changes())
+    state = begin_run(rules, STARTED_AT, {rule.name: prior(rule) for rule in rules.rules})
+    recorder, kept = RunRecorder(), b""
+    for window in range(1, release.windows + 1):
+        facts = Facts(STARTED_AT + window * release.window_seconds, weights)
+        begins = {rule.name: state.running_from(rule.name) for rule in rules.rules}
+        data = {
+            name: MetricData(
+                release.tables[name].cut(begin, window), release.raw[name].cut(begin, window), DataState.COLLECTING
+            )
+            for name, begin in begins.items()
+        }
+        state, running, finished = advance(state, facts, data)
+        recorder.add(finished)
+        kept = recorder.encode(state, facts, running)
+        if conclude(state, facts, running).verdict is Verdict.FAIL:
+            break
+    return kept
+
+
+def record_of_file(path: str | Path) -> bytes:
+    """A record that was kept in a file, gzipped or not."""
+    return read_record(Path(path))
+
+
+def record_of_cluster(run: str, *, namespace: str, kubeconfig: str | Path | None = None) -> bytes:
+    """The record of an AnalysisRun, from its ConfigMap; raises CoalmineError or RecordError."""
+
+    async def read() -> bytes:
+        connection = Connection(None if kubeconfig is None else str(kubeconfig))
+        try:
+            found = await KubeClient(connection).get(CONFIG_MAPS, namespace, f"{run}-record")
+        finally:
+            await connection.close()
+        if found is None:
+            raise CoalmineError(f"there is no ConfigMap {namespace}/{run}-record; only failed runs keep their record")
+        return unpacked(found)
+
+    record: bytes = _waited(read())
+    return record

@@ -4,15 +4,25 @@ import shutil
 import warnings
 from pathlib import Path
 
+import msgspec
 import nbformat
 import pytest
+import yaml
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from analysis.failure_model_spec import FailureModelSpec
+from analysis.model.validate import validate_failure_model
+from rollout.api.failuremodel import FailureModel
 from tests.support.api_process import ROOT
 
 FOLDER = ROOT / "notebooks"
-NAMES = ("01-history", "02-fit-a-failure-model")
+NAMES = ("01-history", "02-fit-a-failure-model", "03-certify-on-placebos", "04-plan-steps", "05-explain-a-rollback")
+MODELS = {
+    "02-fit-a-failure-model": {"failure-model-draft.yaml": "Shadow"},
+    "03-certify-on-placebos": {"failure-model.yaml": "Enforce"},
+}
+"""What a notebook's last cell writes."""
 SECONDS_MAX = 600
 """Of one cell; a notebook takes less than a minute, but no test depends on how fast the machine is."""
 
@@ -31,6 +41,13 @@ def run(notebook: NotebookNode, folder: Path) -> str:
         NotebookClient(notebook, timeout=SECONDS_MAX, kernel_name="python3", resources=resources).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     return "".join(output.get("text", "") for output in outputs if output.get("name") == "stdout")
+
+
+def model_in(path: Path) -> FailureModelSpec:
+    """The FailureModel of a file, as the operator would read it; fails where it is none."""
+    model = msgspec.convert(yaml.safe_load(path.read_text()), FailureModel)
+    assert validate_failure_model(model.spec) == ()
+    return model.spec
 
 
 def pictures(notebook: NotebookNode) -> int:
@@ -59,3 +76,5 @@ def test_a_notebook_runs_and_its_claims_hold(name: str, tmp_path: Path) -> None:
     assert pictures(notebook) >= 2
     assert "yes  " in told
     assert "NO " not in told
+    written = {path.name: model_in(path) for path in tmp_path.glob("failure-model*.yaml")}
+    assert {file: model.mode for file, model in written.items()} == MODELS.get(name, {})
