@@ -1,7 +1,7 @@
 """Play rollouts through the engine and its peers, print the figures and keep them.
 
-`python -m tests.benchmarks.decisions quick` takes minutes, `full` about an hour on two cores. A run that was stopped goes
-on where it was: outcomes are kept in `tests/benchmarks/results/decisions-<size>.jsonl` until they are deleted.
+`python -m tests.benchmarks.decisions quick` takes minutes, `full` about an hour on two cores. A run that was stopped
+goes on where it was: outcomes are kept in `tests/benchmarks/results/decisions-<size>.jsonl` until they are deleted.
 """
 
 import argparse

@@ -125,8 +125,7 @@ def power_table(found: Sequence[Figure], judges: Sequence[str], scenarios: Seque
     """Return detection in percent and median minutes as a table in Markdown."""
     known = {(figure.scenario, figure.judge): figure for figure in found}
     lines = [_row(["fault", *judges]), _row(["---"] * (len(judges) + 1))]
-    for scenario in scenarios:
-        lines.append(_row([scenario, *(_power(known.get((scenario, judge))) for judge in judges)]))
+    lines += [_row([scenario, *(_power(known.get((scenario, judge))) for judge in judges)]) for scenario in scenarios]
     return "\n".join(lines)
 
 

@@ -1,17 +1,20 @@
-"""What the engine and the peers know before they judge: a model learned from history, and thresholds that were tuned."""
+"""What the engine and the peers know before they judge: a model learned from history, and tuned thresholds."""
 
 from collections.abc import Mapping
 
 import msgspec
 
 from analysis.durations import parse_duration
+from analysis.evidence.table import Table
 from analysis.failure_model_spec import FailureModelRef, FailureModelSpec
 from analysis.model.learn.metrics import learn
+from analysis.model.learn.warm_up import AGES_SECONDS, with_warm_ups
 from analysis.model.noise import noises_of
 from analysis.peers.base import Peer, tuned_scale
 from analysis.rules import GROWTH_WARM_UP_SECONDS
 from analysis.simulation.catalogue import ENVIRONMENTS
 from analysis.simulation.generate import history, simulate
+from analysis.simulation.rollout import SimulatedRollout
 from analysis.simulation.schedule import Schedule
 from tests.benchmarks.decisions.engine import Masks, Noises
 from tests.benchmarks.decisions.settings import (
@@ -32,12 +35,16 @@ def learned(environment: str) -> bytes:
     """Return the FailureModel of an environment, learned from pieces of ordinary days, as JSON."""
     world = ENVIRONMENTS[environment]
     offset = 1000 * list(ENVIRONMENTS).index(environment)
-    pieces = []
-    for index in range(HISTORY_SEGMENTS):
-        segment = history(HISTORY_SEEDS + offset + index, world)
-        pieces.append({rule.name: segment.tables[SERIES.get(rule.name, rule.name)] for rule in template().rules})
-    metrics = learn(pieces, template().rules, _DIGESTS)
+    segments = [history(HISTORY_SEEDS + offset + index, world) for index in range(HISTORY_SEGMENTS)]
+    by_age = [{age: _tables(segment, age) for age in AGES_SECONDS} for segment in segments]
+    metrics = learn([piece[WARM_UP_SECONDS] for piece in by_age], template().rules, _DIGESTS)
+    metrics = with_warm_ups(metrics, template().rules, by_age)
     return msgspec.json.encode(FailureModelSpec(rollout_ref=FailureModelRef(name="sim"), window="30s", metrics=metrics))
+
+
+def _tables(segment: SimulatedRollout, age_seconds: float) -> Mapping[str, Table]:
+    tables = segment.tables_after(age_seconds)
+    return {rule.name: tables[SERIES.get(rule.name, rule.name)] for rule in template().rules}
 
 
 def known(model: bytes) -> tuple[Noises, Masks]:
