@@ -2,10 +2,10 @@
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 
-.PHONY: help setup demo test lint unit notebooks servers stories bench crds clean
+.PHONY: help setup demo test lint unit notebooks servers stories bench bench-decisions crds clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: .venv/.done ## make the virtual environment, from uv.lock
 
@@ -33,6 +33,8 @@ stories: setup ## the whole loop, with real processes, clients and Git
 	$(PYTEST) tests/stories
 bench: setup ## figures of this machine (tests/benchmarks)
 	$(PY) -m tests.benchmarks
+bench-decisions: setup ## false rollbacks and detection of the engine and its peers; SIZE=quick (minutes) or full (an hour)
+	$(PY) -m tests.benchmarks.decisions $(or $(SIZE),quick)
 crds: setup ## generate crds/ from rollout/api
 	$(PY) -m rollout.api.crds crds
 clean: ## remove what was made here
