@@ -1,27 +1,24 @@
 """The figures that the demo promises, through every part: samples, windows, evidence, life of the run."""
 
 import asyncio
-import math
 
 import numpy as np
 import pytest
 
 from analysis.comparison_spec import Comparison, CountsComparison
 from analysis.durations import format_time
-from analysis.evidence.combined import metric_shares, over_metrics
-from analysis.evidence.harm import HarmRule, harm_log_evidence
-from analysis.evidence.noise import prior_noise
-from analysis.evidence.windows import ArmWindows, CountWindows
 from analysis.judgement import WeightChange
 from analysis.measure import Look, RunMeasurer
 from analysis.provider_spec import MetricProvider, PrometheusMetric
 from analysis.providers.replay import ReplayProvider
+from analysis.rules import CountsRule, MetricRule
 from analysis.run import decide
 from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms, RunComparison
 from analysis.simulate import Scrapes, SimulatedArm, counters
 from analysis.spec import Metric
 from analysis.verdict import AnalysisPhase, Verdict
 from analysis.world import LookDue, RunWorld
+from tests.support.judging import Scenario, arm, looks, rules_of, table
 
 START = 1_800_000_000.0
 WARM_UP = 5
@@ -93,21 +90,23 @@ def test_a_healthy_canary_is_proven_within_a_minute(seed: int) -> None:
     assert 15 <= proven <= 60
 
 
-def healthy_arm(random: np.random.Generator, seconds: int) -> ArmWindows:
-    requests = random.poisson(25.0, (4, seconds))
-    errors = random.binomial(requests, 0.02)
-    return ArmWindows(errors.astype(np.float64), requests.astype(np.float64), np.ones((4, seconds)))
+def healthy(seed: int, seconds: int) -> Scenario:
+    random = np.random.default_rng(seed)
+    arms = []
+    for prefix in ("new", "old"):
+        requests = random.poisson(25.0, (4, seconds))
+        amounts = np.stack([random.binomial(requests, 0.02), requests], axis=2).astype(np.float64)
+        arms.append(arm(prefix, amounts, 1.0))
+    rule = MetricRule("http-errors", 1.0, CountsRule(), 0.1, tolerance=4.0, budget_weight=25)
+    return Scenario(rules_of(rule), {"http-errors": table(arms[0], arms[1], interval=1.0)})
 
 
-def test_no_healthy_rollout_of_two_hundred_fails() -> None:
-    noise, shares = prior_noise(1.0), metric_shares({"http-errors": 25})
-    failed = []
-    for seed in range(200):
-        random = np.random.default_rng(seed)
-        windows = CountWindows(healthy_arm(random, 120), healthy_arm(random, 120), 1.0)
-        evidence = [harm_log_evidence(windows.until(second), noise, HarmRule(0.1)) for second in range(2, 121, 2)]
-        if over_metrics({"http-errors": max(evidence)}, shares) >= math.log(100):
-            failed.append(seed)
+def test_no_healthy_rollout_of_sixty_fails() -> None:
+    failed = [
+        seed
+        for seed in range(60)
+        if any(look.judgement.verdict is Verdict.FAIL for look in looks(healthy(seed, 120), range(4, 121, 4)))
+    ]
     assert failed == []
 
 

@@ -17,7 +17,7 @@ from analysis.judgement import DataState, Judgement, WeightChange
 from analysis.measure import Look, RunMeasurer
 from analysis.provider_spec import MetricProvider, PrometheusMetric
 from analysis.providers.replay import ReplayProvider
-from analysis.record import RecordError, decode, digest, encode, replay
+from analysis.record import decode, digest, replay
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
 from analysis.series.raw import RawSeries
 from analysis.simulate import Scrapes, SimulatedArm, counters
@@ -82,25 +82,10 @@ def test_harm_fails_and_its_record_replays_bit_for_bit() -> None:
     assert record is not None
     assert judgement.record_digest == digest(record)
     assert replay(record) == judgement
-    assert encode(decode(record)) == record
+    assert decode(record).encoded() == record
     text = describe(judgement)
     assert "limit 100:1" in text
     assert "priors" in text
-
-
-@pytest.mark.parametrize("broken", [b"", b"{}", b'{"version": 2}', b"[" * 10_000, b"\xff"])
-def test_what_is_no_record_is_refused(broken: bytes) -> None:
-    with pytest.raises(RecordError):
-        decode(broken)
-
-
-def test_a_record_with_torn_rows_is_refused() -> None:
-    _, record = look(spec(), simulated(0.30), 120)
-    assert record is not None
-    torn = msgspec.json.decode(record)
-    torn["metrics"][0]["canary"]["events"][0].pop()
-    with pytest.raises(RecordError):
-        decode(msgspec.json.encode(torn))
 
 
 def test_a_healthy_canary_is_proven_at_its_weight_and_anew_at_the_next() -> None:
@@ -210,7 +195,7 @@ def test_a_limit_fails_even_where_stable_is_as_bad() -> None:
     counts = CountsComparison(events='e{pod=~"{{arms.pods}}"}', total='t{pod=~"{{arms.pods}}"}', limit="20%")
     judgement, _ = look(spec(metric(counts=counts)), simulated(0.60, stable=0.60), 300)
     assert judgement.verdict is Verdict.FAIL
-    assert "above its limit of 0.2" in judgement.explanation
+    assert "above its limit of 20%" in judgement.explanation
 
 
 def test_one_query_an_arm_without_pods_is_judged_by_the_priors_of_one_pod() -> None:

@@ -1,0 +1,49 @@
+"""Hard guards are plain rules."""
+
+import pytest
+
+from analysis.evidence import guards
+from analysis.evidence.guards import PodSeen
+from analysis.evidence.metric_state import RawCounts
+
+
+def pods(count: int, restarts: int = 0, *, ready: bool = True, kills: int = 0) -> list[PodSeen]:
+    return [PodSeen(f"p{i}", 0.0, restarts, ready, kills) for i in range(count)]
+
+
+def test_a_crash_loop_is_three_restarts_and_ten_times_stables_rate() -> None:
+    assert "restarted 4 times, stable's 0" in guards.crash_loop(pods(2, 2), pods(4), 100.0)
+    assert guards.crash_loop(pods(2, 1), pods(4), 100.0) == ""
+    assert guards.crash_loop(pods(2, 2), pods(4, 1), 100.0) == ""
+    assert guards.crash_loop([PodSeen("p", None, 5)], pods(4), 100.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("counts", "fires"),
+    [
+        (RawCounts(60, 60, 3, 0, 60), True),
+        (RawCounts(60, 60, 3, 0, 0), False),
+        (RawCounts(60, 60, 3, 54, 60), False),
+        (RawCounts(60, 60, 2, 0, 60), False),
+        (RawCounts(19, 19, 3, 0, 60), False),
+        (RawCounts(54, 60, 3, 0, 60), False),
+    ],
+)
+def test_everything_fails_where_every_request_of_the_canary_does_and_stables_do_not(
+    counts: RawCounts, fires: bool
+) -> None:
+    assert bool(guards.all_fail(counts)) is fires
+    assert not fires or "all 60 canary requests failed" in guards.all_fail(counts)
+
+
+def test_memory_kills_count_from_two_on_where_stable_has_none() -> None:
+    assert "killed 2 times" in guards.out_of_memory(pods(2, kills=1), pods(4))
+    assert guards.out_of_memory(pods(1, kills=1), pods(4)) == ""
+    assert guards.out_of_memory(pods(2, kills=2), pods(4, kills=1)) == ""
+
+
+def test_a_canary_that_never_becomes_ready_fails_at_its_deadline() -> None:
+    assert "no canary pod became ready within 600 s" in guards.never_ready(pods(2, ready=False), 700.0, 600.0)
+    assert guards.never_ready(pods(2, ready=False), 500.0, 600.0) == ""
+    assert guards.never_ready(pods(2), 700.0, 600.0) == ""
+    assert guards.never_ready([], 700.0, 600.0) == ""
