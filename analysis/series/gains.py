@@ -69,7 +69,9 @@ def gains_of(rows: Rows, presence: Callable[[], Presence], pace: Pace, born: Int
 def _compared_with(rows: Rows) -> IntArray:
     """Return of each row the one before it of the same source, FROM_ZERO for the first of all."""
     before = np.arange(-1, rows.source.size - 1)
-    first = np.flatnonzero(np.diff(rows.source, prepend=-1))
+    begins = np.ones(rows.source.size, dtype=np.bool_)
+    begins[1:] = rows.source[1:] != rows.source[:-1]
+    first = np.flatnonzero(begins)
     ever = rows.samples.sources.first[rows.source[first]]
     before[first] = np.where(rows.time[first] == ever, FROM_ZERO, UNCOUNTED)
     return before

@@ -68,7 +68,8 @@ def histogram(scene: Scene, buckets: Buckets) -> tuple[Cells, Cells, FloatArray]
     gains = scene.gains(ROLE)
     rising = np.maximum.accumulate(gains.amounts, axis=1)
     torn = (rising != gains.amounts).any(axis=1)
-    parts = np.diff(rising, axis=1, prepend=0.0)
+    parts = rising.copy()
+    parts[:, 1:] -= rising[:, :-1]
     settled, raw = both(scene, scene.watched(ROLE), replace(gains, amounts=parts))
     begins = max(scene.frame.clock.window(np.asarray([buckets.known_from]))[0] - scene.frame.first, 0)
     tally = binned(replace(gains, amounts=np.stack([torn, np.ones(torn.size)], axis=1)), scene.frame, None)
@@ -104,5 +105,7 @@ def histogram_problems(samples: Samples, buckets: Buckets | None, torn: float, i
 
 
 def _without(samples: Samples) -> int:
+    if samples.complete.all():
+        return 0
     place = samples.sources.place[samples.source]
     return int(np.setdiff1d(place, place[samples.complete]).size)

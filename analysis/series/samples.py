@@ -119,8 +119,10 @@ class Samples:
             self._check_size()
 
     def _see_bounds(self, bounds: FloatArray) -> None:
-        if self.columns.size and np.isin(bounds, self.columns).all():
-            return
+        if self.columns.size:
+            near = np.minimum(np.searchsorted(self.columns, bounds), self.columns.size - 1)
+            if (self.columns[near] == bounds).all():
+                return
         wanted = np.union1d(self.columns, bounds)
         if wanted.size > MAX_BOUNDS:
             raise MeasurementError(

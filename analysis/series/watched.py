@@ -152,9 +152,15 @@ class WatchedMetric:
 
     @property
     def _newest(self) -> float | None:
-        """Epoch seconds of the newest sample of all."""
-        last = self._places.last
-        return self._clock.epoch_seconds(int(last.max())) if last.size else None
+        """Epoch seconds up to which the store has shown how much there was; None where it has shown nothing."""
+        last = min(int(self._samples[role].last.max()) for role in self._telling)
+        return self._clock.epoch_seconds(last) if last != -NEVER else None
+
+    @property
+    def _telling(self) -> tuple[str, ...]:
+        """The roles that say how much there was."""
+        roles = roles_of(self._rule)
+        return roles if roles[-1] == "used" else roles[-1:]
 
     @property
     def _patience_seconds(self) -> float:
@@ -303,9 +309,7 @@ class WatchedMetric:
 
     def _lasts(self) -> list[int]:
         """Return the time of each arm's newest sample that says how much there was."""
-        roles = roles_of(self._rule)
-        told = roles if roles[-1] == "used" else roles[-1:]
-        return [min(int(self._samples[role].last[arm]) for role in told) for arm in (CANARY, STABLE)]
+        return [min(int(self._samples[role].last[arm]) for role in self._telling) for arm in (CANARY, STABLE)]
 
     def _missing(self) -> tuple[str, ...]:
         named = zip(("the canary", "stable"), self._lasts(), strict=True)

@@ -350,7 +350,7 @@ def test_use_and_load_are_paired_over_the_same_time_although_a_scrape_of_one_is_
 
 
 def test_use_of_a_process_that_starts_again_is_left_out_with_its_load() -> None:
-    table = used({90.0: 5, 100.0: 6, 110.0: 7, 120.0: 0.5, 130.0: 1.5, 140.0: 2.5, 150.0: 3.5}, STEADY)
+    table = used({90.0: 5, 100.0: 6, 110.0: 7, 120.0: 0.5, 130.0: 1.5, 140.0: 2.5, 150.0: 3.5, 160.0: 4.5}, STEADY)
     assert table.amounts[0].tolist() == [[1.0, 10.0], [0.0, 0.0], [1.0, 10.0], [1.0, 10.0], [1.0, 10.0]]
 
 
