@@ -76,10 +76,11 @@ class Sandbox:
 
     Args:
         folder: everything it keeps; made where it is missing.
+        prometheus: a Prometheus to run in the place of the built-in one.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
+    def __init__(self, folder: Path, prometheus: Path | None = None) -> None:
+        self.folder, self._prometheus_binary = folder.absolute(), prometheus
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.images, self.repositories = self.folder / "images", self.folder / "git"
         self.kubeconfig = self.folder / "kubeconfig"
@@ -207,7 +208,9 @@ class Sandbox:
 
     def _prometheus(self) -> Part:
         port, data = self.plan.ports["prometheus"], self.folder / "prometheus"
-        arguments = ("--kubeconfig", self._kubeconfig_of("prometheus"), "--data-dir", data, "--port", port)
+        arguments: tuple[object, ...] = ("--kubeconfig", self._kubeconfig_of("prometheus"))
+        arguments += ("--data-dir", data, "--port", port)
+        arguments += ("--binary", self._prometheus_binary) if self._prometheus_binary else ()
         ports_file = self.folder / "prometheus-ports.json"
         return self._part(
             "prometheus", "rollout.sandbox.prometheus", *arguments, "--ports-file", ports_file, "--interval", "1s",
