@@ -1,4 +1,4 @@
-"""`coalmine sandbox demo | up | down | status`: the whole loop on a laptop, no cluster needed."""
+"""`coalmine sandbox demo | tune | up | past | down | status`: the whole loop on a laptop, no cluster needed."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from rollout.cli.arguments import Parser, Verbs
+from rollout.cli.arguments import Parser, Verbs, namespace_name, object_name
 
 UP_SECONDS_MAX = 120
 DOWN_SECONDS_MAX = 60
@@ -31,6 +31,21 @@ def add(commands: Verbs) -> None:
     demo.add_argument("--data", type=Path, help="folder to keep; default: a new temporary one")
     demo.add_argument("--report", type=Path, help="where the report goes; default: report.html in the folder")
     demo.set_defaults(handler=run_demo)
+    tune = verbs.add_parser(
+        "tune",
+        help="watch a FailureModel being fitted, certified and used",
+        epilog="example: coalmine sandbox tune --data ~/box",
+    )
+    tune.add_argument("--data", type=Path, help="folder to keep; default: a new temporary one")
+    tune.set_defaults(handler=run_tune)
+    past = verbs.add_parser(
+        "past",
+        help="give a Rollout of a running sandbox a past that it did not live through, to fit models on",
+        epilog="example: coalmine sandbox past checkout",
+    )
+    past.add_argument("rollout", type=object_name, metavar="ROLLOUT", help="whose pods it was")
+    past.add_argument("-n", "--namespace", type=namespace_name, default="default", help="of the Rollout")
+    past.add_argument("--pods", type=int, choices=range(2, 51), default=6, metavar="N", help="2 to 50; default: 6")
     up = verbs.add_parser("up", help="start a sandbox in a folder", epilog="example: coalmine sandbox up --data ~/box")
     up.add_argument("--foreground", action="store_true", help="stay until Ctrl-C instead of leaving it running")
     down = verbs.add_parser(
@@ -39,7 +54,7 @@ def add(commands: Verbs) -> None:
     status = verbs.add_parser(
         "status", help="what runs, and where", epilog="example: coalmine sandbox status --data ~/box"
     )
-    for verb, handler in ((up, run_up), (down, run_down), (status, run_status)):
+    for verb, handler in ((up, run_up), (down, run_down), (status, run_status), (past, run_past)):
         verb.add_argument("--data", type=Path, default=Path(".sandbox"), help="its folder; default: .sandbox")
         verb.set_defaults(handler=handler)
 
@@ -67,6 +82,41 @@ async def _demo(folder: Path, report: Path) -> int:
     print("\n".join(f"  {line}" for line in story.log))
     print(f"\nReport: {report}")
     return 0 if story.outcomes and all(outcome.as_told for outcome in story.outcomes) else 1
+
+
+def run_tune(arguments: argparse.Namespace) -> int:
+    """Play the tuning; 0 where the release was judged with the certified model."""
+    folder = arguments.data or Path(tempfile.mkdtemp(prefix="coalmine-tune-"))
+    return asyncio.run(_until_signal(_tune(folder)))
+
+
+async def _tune(folder: Path) -> int:
+    from rollout.sandbox.box import Sandbox
+    from rollout.sandbox.demo.tuning import Tuning
+    from rollout.sandbox.demo.view import PlainView
+
+    with PlainView() as view:
+        view.tell(f"Starting a sandbox in {folder}")
+        async with Sandbox(folder) as box:
+            tuning = Tuning(box, view.tell, lambda _: None)
+            await tuning.play()
+    print("\nGit log:\n" + "\n".join(f"  {line}" for line in tuning.story.log))
+    return 0 if tuning.certified else 1
+
+
+def run_past(arguments: argparse.Namespace) -> int:
+    """Import a past that ends now."""
+    from rollout.sandbox.box import running_pid
+    from rollout.sandbox.demo.past import DAYS, give_past
+
+    ready = arguments.data.absolute() / "ready.json"
+    if running_pid(arguments.data.absolute()) is None or not ready.exists():
+        return run_status(arguments)
+    prometheus = json.loads(ready.read_text())["places"]["prometheus"]
+    asyncio.run(give_past(prometheus, arguments.namespace, arguments.rollout, arguments.pods, time.time()))
+    whose = f"{arguments.namespace}/{arguments.rollout}"
+    print(f"{whose} has {DAYS:.0f} days of requests and errors now, of {arguments.pods} pods")
+    return 0
 
 
 async def _until_signal(work: Coroutine[Any, Any, int]) -> int:

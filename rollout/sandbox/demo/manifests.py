@@ -47,7 +47,7 @@ spec:
     - {{name: shop-canary, port: 80, weight: 0}}
 """
 
-ANALYSIS = """\
+_ANALYSIS = """\
 apiVersion: coalmine.dev/v1alpha1
 kind: AnalysisTemplate
 metadata:
@@ -57,7 +57,7 @@ spec:
   - {name: prometheus}
   metrics:
   - name: errors
-    interval: 1s
+    interval: INTERVAL
     provider: {prometheus: {address: "{{args.prometheus}}"}}
     comparison:
       counts:
@@ -67,8 +67,14 @@ spec:
 """
 
 
-def rollout(image: str, prometheus: str) -> str:
-    """The Rollout, at an image."""
+def analysis(interval: str = "1s") -> str:
+    """The AnalysisTemplate, with windows of some length."""
+    return _ANALYSIS.replace("INTERVAL", interval)
+
+
+def rollout(image: str, prometheus: str, *, model: str = "", patience: str = "3m") -> str:
+    """The Rollout, at an image; judged by a FailureModel if one is named."""
+    learned = f", failureModelRef: {{name: {model}}}" if model else ""
     return f"""\
 apiVersion: coalmine.dev/v1alpha1
 kind: Rollout
@@ -99,20 +105,20 @@ spec:
       analysis:
         templates: [{{templateName: shop-health}}]
         args: [{{name: prometheus, value: "{prometheus}"}}]
-        comparison: {{falseRollbackBudget: 1%, warmUp: 5s}}
+        comparison: {{falseRollbackBudget: 1%, warmUp: 5s{learned}}}
       steps:
       - setWeight: 50
-      - verify: {{timeout: 3m, onTimeout: Pause}}
+      - verify: {{timeout: {patience}, onTimeout: Pause}}
 """
 
 
-def files(image: str, prometheus: str) -> dict[str, str]:
+def files(rollout: str, analysis: str) -> dict[str, str]:
     """Everything the application has in Git."""
     return {
-        f"{PATH}/rollout.yaml": rollout(image, prometheus),
+        f"{PATH}/rollout.yaml": rollout,
         f"{PATH}/services.yaml": SERVICES,
         f"{PATH}/route.yaml": ROUTE,
-        f"{PATH}/analysis.yaml": ANALYSIS,
+        f"{PATH}/analysis.yaml": analysis,
         "README.md": "# Configuration of the shop\n",
     }
 

@@ -112,14 +112,17 @@ class Scenario:
         try:
             await self._deploy()
             async with self._clients(), self._watching():
-                await self._release_good()
-                await self._release_bad()
-                await self._release_again()
+                await self._releases()
                 self.story.log = await asyncio.to_thread(self.person.log)
         finally:
             self.story.samples = self.observer.samples
             await self._connection.close()
         return self.story
+
+    async def _releases(self) -> None:
+        await self._release_good()
+        await self._release_bad()
+        await self._release_again()
 
     async def _deploy(self) -> None:
         self._tell("Version 1.0 is declared in Git, and deployed from there")
@@ -129,7 +132,7 @@ class Scenario:
         url = f"{self.box.git_url}/{REPOSITORY}.git"
         password = self.box.plan.passwords["person"]
         self.person = await asyncio.to_thread(Person, self.box.folder / "person", url, "person", password)
-        files = manifests.files("shop:1.0", self.box.prometheus_url)
+        files = manifests.files(self._rollout("shop:1.0"), self._analysis())
         await asyncio.to_thread(self.person.push, "Deploy the shop at 1.0", files)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         await self._create(NAMESPACES, namespace)
@@ -214,6 +217,9 @@ class Scenario:
 
     def _rollout(self, image: str) -> str:
         return manifests.rollout(image, self.box.prometheus_url)
+
+    def _analysis(self) -> str:
+        return manifests.analysis()
 
     async def _push(self, subject: str, files: dict[str, str]) -> float:
         self._tell(f"Push: {subject}")

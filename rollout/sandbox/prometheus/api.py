@@ -1,11 +1,13 @@
 """Prometheus' query API: range vectors answer raw samples with their scrape times, everything else is prombed's."""
 
+import re
 import time
 from typing import Any
 
 from aiohttp import web
 from prombed import PrombedError, PromQLEngine, parse_promql
 
+from rollout.sandbox.prometheus.past import PastRefused
 from rollout.sandbox.prometheus.store import SAMPLES_A_SERIES_MAX, Store
 
 Json = dict[str, Any]
@@ -26,12 +28,13 @@ def make_app(store: Store) -> web.Application:
     ):
         app.router.add_route("GET", path, handler)
         app.router.add_route("POST", path, handler)
+    app.router.add_post("/api/v1/import", api.imports)
     return app
 
 
 class _Api:
     def __init__(self, store: Store) -> None:
-        self._storage = store.storage
+        self._storage, self._past = store.storage, store.past
         self._engine = PromQLEngine(store.storage)
 
     async def ready(self, _: web.Request) -> web.Response:
@@ -49,11 +52,15 @@ class _Api:
             if range_ms is not None and hasattr(expression, "matchers"):
                 return _success(self._raw(expression, at_ms - range_ms, at_ms))
             return web.json_response(_answer(self._engine.query(form["query"], at_ms)))
-        except (PrombedError, ValueError, KeyError) as error:
+        except (PrombedError, ValueError, KeyError, re.error) as error:
             return _failure(str(error))
 
     def _raw(self, expression: Any, after_ms: int, until_ms: int) -> Json:
-        series = []
+        past = self._past.select(expression.matchers, after_ms, until_ms)
+        series = [
+            {"metric": labels, "values": [[at / 1000, _text(value)] for at, value in samples.tolist()]}
+            for labels, samples in past
+        ]
         for found in self._storage.select(list(expression.matchers)):
             values = [
                 [sample.timestamp / 1000, _text(sample.value)]
@@ -63,6 +70,14 @@ class _Api:
             if values:
                 series.append({"metric": dict(found.labels), "values": values[-SAMPLES_A_SERIES_MAX:]})
         return {"resultType": "matrix", "result": series}
+
+    async def imports(self, request: web.Request) -> web.Response:
+        """VictoriaMetrics' import: history that nobody has to wait for."""
+        try:
+            self._past.add(await request.read())
+        except PastRefused as error:
+            return _failure(str(error))
+        return web.Response(status=204)
 
     async def query_range(self, request: web.Request) -> web.Response:
         form = await _form(request)

@@ -7,6 +7,8 @@ from typing import Any
 
 from prombed import InMemoryStorage, PrombedError, Sample, parse_exposition
 
+from rollout.sandbox.prometheus.past import Past
+
 RETENTION_SECONDS = 7200
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 SERIES_MAX = 20_000
@@ -14,7 +16,7 @@ SAMPLES_A_SERIES_MAX = 10_000
 
 
 class Store:
-    """The storage of PromQL, with a journal of two segments beside it.
+    """The storage of PromQL, with a journal of two segments beside it, and a past that was imported.
 
     Args:
         folder: where the segments lie.
@@ -26,6 +28,7 @@ class Store:
         self.storage: Any = InMemoryStorage(
             retention_ms=RETENTION_SECONDS * 1000, max_series=SERIES_MAX, max_samples_per_series=SAMPLES_A_SERIES_MAX
         )
+        self.past = Past(folder)
         for segment in (self._former, self._current):
             self._replay(segment)
         self._journal = self._current.open("a", encoding="utf-8")
