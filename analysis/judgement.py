@@ -114,6 +114,20 @@ def _weighted(judged: PartJudgement | MetricJudgement) -> float:
 
 
 @dataclass(frozen=True)
+class ShadowJudgement:
+    """What a model that is only tried beside would have said at the same look; it decides nothing.
+
+    Attributes:
+        digest: of the model.
+    """
+
+    digest: str
+    verdict: Verdict
+    log_evidence: float
+    log_limit: float
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What all comparisons of a run say together, at one look.
 
@@ -128,6 +142,7 @@ class Judgement:
         proven: whether every metric with a tolerance is proven at that weight, and there is one.
         explanation: one sentence that a person can act on.
         record_digest: digest of the record that replays to this judgement; empty where none was kept.
+        shadow: what a model in mode Shadow says beside; None without one.
     """
 
     at: float
@@ -142,6 +157,7 @@ class Judgement:
     proven: bool = False
     explanation: str = ""
     record_digest: str = ""
+    shadow: ShadowJudgement | None = None
 
     @property
     def culprit(self) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from analysis.errors import InvalidSpec, MeasurementError
 from analysis.evidence.guards import PodSeen, crash_loop
 from analysis.evidence.metric_parts import MetricNoise, prior
 from analysis.judge import Facts, MetricData, Running, advance, begin_run, conclude
-from analysis.judgement import Judgement, WeightChange
+from analysis.judgement import Judgement, ShadowJudgement, WeightChange
 from analysis.names import first_match
 from analysis.patterns import compiled
 from analysis.providers.base import SeriesProvider
@@ -56,6 +56,36 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """A model that is scored beside the one that decides.
+
+    Attributes:
+        digest: of the model.
+        noises: of all comparisons.
+        limit_raise: by its calibration.
+    """
+
+    digest: str
+    noises: Mapping[str, MetricNoise]
+    limit_raise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Models:
+    """What a run knows of its service; without a model, nothing.
+
+    Attributes:
+        noises: learned noise by metric name; priors for the others.
+        limit_raise: added to the limit of the log evidence by a model's calibration.
+        shadow: a model that says what it would have said, from the same windows; it decides nothing.
+    """
+
+    noises: Mapping[str, MetricNoise] = field(default_factory=dict)
+    limit_raise: float = 0.0
+    shadow: Shadow | None = None
+
+
+@dataclass(frozen=True)
 class _Compared:
     """A metric with a comparison, what is asked for it, and what came of it."""
 
@@ -76,8 +106,7 @@ class RunMeasurer:
         started_at: epoch seconds of the run's start.
         provider: answers queries.
         secrets: values of the arguments with valueFrom.secretKeyRef, by argument name.
-        noises: learned noise by metric name; priors for the others.
-        limit_raise: added to the limit of the log evidence by a model's calibration.
+        models: what is known of the service.
 
     Raises:
         InvalidSpec: the run cannot be measured.
@@ -90,8 +119,7 @@ class RunMeasurer:
         started_at: float,
         provider: SeriesProvider,
         secrets: Mapping[str, str] | None = None,
-        noises: Mapping[str, MetricNoise] | None = None,
-        limit_raise: float = 0.0,
+        models: Models | None = None,
     ) -> None:
         values = run_values(spec.args, secrets or {})
         filled = (fill_metric(metric, values, f"spec.metrics[{i}]") for i, metric in enumerate(spec.metrics))
@@ -104,10 +132,11 @@ class RunMeasurer:
             rule.name: _compared(self._metrics[rule.name], rule, self._arms, namespace, started_at, whose)
             for rule in rules.rules
         }
-        known = noises or {}
-        self._state = begin_run(
-            rules, started_at, {r.name: known.get(r.name) or prior(r) for r in rules.rules}, limit_raise
-        )
+        known = models or Models()
+        noises = {rule.name: known.noises.get(rule.name) or prior(rule) for rule in rules.rules}
+        self._state = begin_run(rules, started_at, noises, known.limit_raise)
+        self._shadow = shadow = known.shadow
+        self._shadow_state = begin_run(rules, started_at, shadow.noises, shadow.limit_raise) if shadow else None
         self._recorder = RunRecorder()
         self._starts = PodStarts()
         self._queries = asyncio.Semaphore(MAX_PARALLEL_QUERIES)
@@ -178,7 +207,7 @@ class RunMeasurer:
 
     def _judge(self, seen: Look, problems: Mapping[str, tuple[str, ...]]) -> tuple[Judgement, bytes | None]:
         facts, running = self._take_in(seen, seen.now, problems)
-        judgement = conclude(self._state, facts, running)
+        judgement = replace(conclude(self._state, facts, running), shadow=self._shadowed(facts, running))
         if judgement.verdict is not Verdict.FAIL:
             return judgement, None
         try:
@@ -188,6 +217,13 @@ class RunMeasurer:
             return judgement, None
         return replace(judgement, record_digest=digest(record)), record
 
+    def _shadowed(self, facts: Facts, running: Mapping[str, Running]) -> ShadowJudgement | None:
+        """Return what the model in the shadow says of the same windows."""
+        if self._shadow is None or self._shadow_state is None:
+            return None
+        said = conclude(self._shadow_state, facts, running)
+        return ShadowJudgement(self._shadow.digest, said.verdict, said.log_evidence, said.log_limit)
+
     def _take_in(
         self, seen: Look, until: float, problems: Mapping[str, tuple[str, ...]]
     ) -> tuple[Facts, Mapping[str, Running]]:
@@ -196,6 +232,8 @@ class RunMeasurer:
         facts = Facts(until, None if seen.weights is None else tuple(seen.weights), guard)
         data = {name: self._data(one, facts, problems.get(name, ())) for name, one in self._compared.items()}
         self._state, running, finished = advance(self._state, facts, data)
+        if self._shadow_state is not None:
+            self._shadow_state, _, _ = advance(self._shadow_state, facts, data)
         self._recorder.add(finished)
         for name, one in self._compared.items():
             one.metric.forget(self._state.running_from(name))
@@ -206,11 +244,15 @@ class RunMeasurer:
         watch = Watch(
             now=facts.at,
             traffic_from=traffic[0] if traffic else None,
-            warm_up_seconds=self._state.rules.warm_up_seconds,
+            warm_up_seconds=self._warm_up_seconds(compared.rule.name),
             pod_starts=self._starts.by_pod,
         )
         data = compared.metric.data(self._state.running_from(compared.rule.name), watch)
         return replace(data, problems=(*problems, *data.problems))
+
+    def _warm_up_seconds(self, name: str) -> float:
+        """Return the run's setting, or what a model has learned of this metric where that is longer."""
+        return max(self._state.rules.warm_up_seconds, self._state.metrics[name].noise.warm_up_seconds or 0.0)
 
     def _pods(self, seen: Look, arm: Arm) -> list[PodSeen]:
         return [pod for pod in seen.pods if arm.pods and compiled(arm.pods).fullmatch(pod.name)]

@@ -5,7 +5,7 @@ import math
 import msgspec
 
 from analysis.durations import format_time
-from analysis.judgement import ArmTotals, DataState, Judgement, MetricJudgement
+from analysis.judgement import ArmTotals, DataState, Judgement, MetricJudgement, ShadowJudgement
 from analysis.percent import format_decimal, format_percent
 from analysis.phrases import odds
 from analysis.run_spec import (
@@ -15,6 +15,7 @@ from analysis.run_spec import (
     MetricResult,
     RuledOut,
     RunComparisonStatus,
+    ShadowComparison,
 )
 from analysis.verdict import AnalysisPhase, Verdict
 
@@ -136,10 +137,30 @@ def summarize(old: RunComparisonStatus | None, seen: Judgement) -> RunComparison
         no_data_since=format_time(min(since)) if since else "",
         problems=problems[:10],
         record_digest=seen.record_digest if seen.verdict is Verdict.FAIL else "",
+        shadow=None if seen.shadow is None else _shadow(seen.shadow),
     )
     return old if old is not None and _same_to_a_user(old, new) else new
 
 
+def _shadow(seen: ShadowJudgement) -> ShadowComparison:
+    return ShadowComparison(
+        digest=seen.digest,
+        verdict=seen.verdict,
+        evidence=odds(seen.log_evidence),
+        evidence_limit=odds(seen.log_limit),
+    )
+
+
 def _same_to_a_user(old: RunComparisonStatus, new: RunComparisonStatus) -> bool:
-    steps = [round(math.log2(float(status.evidence or 0) + 0.5)) for status in (old, new)]
-    return steps[0] == steps[1] and msgspec.structs.replace(new, evidence=old.evidence) == old
+    if _evidence_steps(old) != _evidence_steps(new):
+        return False
+    shadow = new.shadow
+    if shadow is not None and old.shadow is not None:
+        shadow = msgspec.structs.replace(shadow, evidence=old.shadow.evidence)
+    return msgspec.structs.replace(new, evidence=old.evidence, shadow=shadow) == old
+
+
+def _evidence_steps(status: RunComparisonStatus) -> tuple[int, ...]:
+    """Return the evidence in doublings, the shadow's too."""
+    texts = (status.evidence, status.shadow.evidence if status.shadow else "")
+    return tuple(round(math.log2(float(text or 0) + 0.5)) for text in texts)

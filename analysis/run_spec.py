@@ -206,6 +206,19 @@ class RuledOut(Model):
     """Worse than this is excluded."""
 
 
+class ShadowComparison(Model):
+    """What a FailureModel in mode Shadow would have said; it decides nothing."""
+
+    digest: str
+    """Digest of the model."""
+    verdict: Verdict
+    """Its verdict."""
+    evidence: str = ""
+    """Odds against no harm."""
+    evidence_limit: str = ""
+    """Odds at which it would fail the run."""
+
+
 class RunComparisonStatus(Model):
     """What the comparisons of a run found together."""
 
@@ -227,6 +240,8 @@ class RunComparisonStatus(Model):
     """What is wrong with the data, one sentence each."""
     record_digest: str = ""
     """Digest of the record that replays to this verdict."""
+    shadow: ShadowComparison | None = None
+    """What the model in mode Shadow says beside, where the run pinned one."""
 
 
 class AnalysisRunStatus(Model):

@@ -192,6 +192,11 @@ def certificate_due(status: FailureModelStatus, now: float) -> bool:
     return now - parse_time(status.certificate.held_out.to) >= RECERTIFY_SECONDS
 
 
+def shadowed(spec: FailureModelSpec, status: FailureModelStatus, pinned_digest: str) -> bool:
+    """Return whether a run that pinned a digest scores the model beside the priors."""
+    return status.phase == "Shadow" and digest(spec) == status.digest == pinned_digest
+
+
 def usable(spec: FailureModelSpec, status: FailureModelStatus, pinned_digest: str, now: float) -> str:
     """Return why a run that pinned a digest is not judged with a model; empty where it is.
 

@@ -10,6 +10,9 @@ from analysis.model.bounds import bounded
 from analysis.model.decimals import parse_decimal
 from analysis.rules import HistogramRule, MetricRule, RunRules
 
+WARM_UP_SECONDS_MAX = 1800.0
+"""A model cannot make the judge wait for longer than half an hour."""
+
 
 def noises_of(
     spec: FailureModelSpec, rules: RunRules, query_digests: Mapping[str, str], source: str
@@ -45,12 +48,13 @@ def noises_of(
 
 def _learned(rule: MetricRule, entry: ModelMetric, source: str) -> MetricNoise:
     main = _noise(entry.noise, entry.load_elasticity, main_kind(rule), rule, source)
+    warm_up = min(parse_duration(entry.warm_up), WARM_UP_SECONDS_MAX) if entry.warm_up else None
     if isinstance(rule.family, HistogramRule):
-        return MetricNoise(main, _tails(rule, rule.family, entry, source))
+        return MetricNoise(main, _tails(rule, rule.family, entry, source), warm_up)
     if entry.usage is not None:
         costs = _number(entry.usage.per_pod_second), _number(entry.usage.per_load_unit)
         main = Noise(main.omega2, main.tau2, usage=costs, source=source)
-    return MetricNoise(main)
+    return MetricNoise(main, warm_up_seconds=warm_up)
 
 
 def _tails(rule: MetricRule, family: HistogramRule, entry: ModelMetric, source: str) -> dict[float, Noise]:

@@ -187,10 +187,8 @@ class AnalysisRunController:
             namespace = live["metadata"]["namespace"]
             secrets = await argument_secrets(self._context.client, namespace, spec)
             began = parse_time(status.started_at) if status.started_at else self._context.now()
-            pinned = pinned_model(self._context, live, spec, secrets)
-            memory.measurer = RunMeasurer(
-                spec, namespace, began, self._provider, secrets, pinned.noises, pinned.limit_raise
-            )
+            models = pinned_model(self._context, live, spec, secrets)
+            memory.measurer = RunMeasurer(spec, namespace, began, self._provider, secrets, models)
         return memory.measurer
 
     def _look(self, key: Key, live: Json, memory: _Memory) -> Look:

@@ -1,14 +1,13 @@
 """The FailureModel that a run is judged with: what it pinned, where that may still be used; else the priors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from analysis.evidence.metric_parts import MetricNoise
+from analysis.measure import Models, Shadow
 from analysis.model.applied import applied, run_metrics
-from analysis.model.lifecycle import usable
+from analysis.model.lifecycle import shadowed, usable
 from analysis.run_spec import AnalysisRunSpec
 from rollout.api.failuremodel import FailureModel
 from rollout.controllers.context import Context
@@ -19,15 +18,7 @@ from rollout.kube.resources import ANALYSIS_RUNS, FAILURE_MODELS
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class PinnedModel:
-    """What a model gives to a run; nothing where the priors hold."""
-
-    noises: Mapping[str, MetricNoise] = field(default_factory=dict)
-    limit_raise: float = 0.0
-
-
-def pinned_model(context: Context, live: Json, spec: AnalysisRunSpec, secrets: Mapping[str, str]) -> PinnedModel:
+def pinned_model(context: Context, live: Json, spec: AnalysisRunSpec, secrets: Mapping[str, str]) -> Models:
     """Return what the run's model gives to it, and tell where it gives nothing.
 
     A model that is missing, changed or not certified never stops a run and never helps it pass: the priors hold, and
@@ -35,7 +26,7 @@ def pinned_model(context: Context, live: Json, spec: AnalysisRunSpec, secrets: M
     """
     pinned = spec.comparison.failure_model if spec.comparison else None
     if pinned is None:
-        return PinnedModel()
+        return Models()
     problem, found = _looked_up(context, (live["metadata"]["namespace"], pinned.name), pinned.digest)
     if found is not None:
         try:
@@ -43,10 +34,12 @@ def pinned_model(context: Context, live: Json, spec: AnalysisRunSpec, secrets: M
         except InvalidSpec as error:
             problem = str(error)
         else:
-            return PinnedModel(given.noises, given.limit_raise)
+            if shadowed(found.spec, found.status, pinned.digest):
+                return Models(shadow=Shadow(pinned.digest, given.noises, given.limit_raise))
+            return Models(given.noises, given.limit_raise)
     words = f'FailureModel "{pinned.name}" is not used, and the priors hold: {problem}'
     context.recorder.tell(ANALYSIS_RUNS, live, Event("Warning", "FailureModelNotUsed", words))
-    return PinnedModel()
+    return Models()
 
 
 def _looked_up(context: Context, key: tuple[str, str], digest: str) -> tuple[str, FailureModel | None]:
@@ -57,5 +50,7 @@ def _looked_up(context: Context, key: tuple[str, str], digest: str) -> tuple[str
         model = msgspec.convert(live, FailureModel)
     except msgspec.ValidationError as error:
         return f"it does not fit the CRD: {str(error)[:200]}", None
+    if shadowed(model.spec, model.status, digest):
+        return "", model
     problem = usable(model.spec, model.status, digest, context.now())
     return problem, None if problem else model

@@ -74,7 +74,7 @@ async def prepare(running: Running) -> None:
     client = KubeClient(connection)
     for path in sorted((ROOT / "crds").glob("*.yaml")):
         await client.create(CUSTOM_RESOURCE_DEFINITIONS, yaml.safe_load(path.read_text()))
-    for name in ("certified", "short", "down", "changed", "retired"):
+    for name in ("certified", "short", "down", "changed", "retired", "shadow"):
         await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     await connection.close()
 
@@ -254,6 +254,24 @@ def test_a_model_is_certified_on_history_it_has_not_seen_and_then_used(server: R
     assert run["comparison"]["failureModel"] == {"name": "shop", "digest": digest(spec)}
     assert seen["comparison"]["certified"] is True
     assert seen["phase"] == "Running"
+    assert made.reasons("AnalysisRun") == []
+
+
+def test_a_model_in_the_shadow_is_scored_beside_and_decides_nothing(server: Running, store: HistoryStore) -> None:
+    async def story() -> tuple[Bench, Json, Json]:
+        async with serving(store) as address, bench(server, "shadow", address) as made:
+            spec = msgspec.structs.replace(await fitted(made), mode="Shadow")
+            status = await made.model(msgspec.to_builtins(spec), lambda status: status.get("phase") == "Shadow")
+            made.caches[FAILURE_MODELS].put((await made.client.get(FAILURE_MODELS, "shadow", "shop")) or {})
+            return made, status, await judged(made, status["digest"])
+
+    made, status, seen = asyncio.run(story())
+    # The priors decide, so the verdict is not certified; the model's own figures stand beside.
+    assert seen["comparison"].get("certified", False) is False
+    beside = seen["comparison"]["shadow"]
+    assert beside["digest"] == status["digest"]
+    assert beside["verdict"] == "INCONCLUSIVE"
+    assert float(beside["evidence"]) < float(beside["evidenceLimit"])
     assert made.reasons("AnalysisRun") == []
 
 

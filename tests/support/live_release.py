@@ -12,7 +12,7 @@ from analysis.comparison_spec import ComparisonSettings
 from analysis.evidence.guards import PodSeen
 from analysis.evidence.metric_parts import MetricNoise
 from analysis.judgement import Judgement, WeightChange
-from analysis.measure import Look, RunMeasurer
+from analysis.measure import Look, Models, RunMeasurer
 from analysis.run import decide
 from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms
 from analysis.spec import AnalysisTemplateSpec, Argument, TemplateRef
@@ -71,7 +71,7 @@ class LiveRelease:
     ) -> None:
         """Take turns until the run has ended, or enough of it was seen."""
         began = watched.now()
-        measurer = RunMeasurer(spec, NAMESPACE, began, watched, noises=noises)
+        measurer = RunMeasurer(spec, NAMESPACE, began, watched, models=Models(noises))
         weights = (WeightChange(began, 50),)
         while True:
             decision = decide(RunWorld(spec, self.status, judgement=self.judgement), watched.now())

@@ -244,6 +244,14 @@ def test_a_metric_that_the_model_does_not_know_gets_the_prior() -> None:
     assert noises["latency"].main.certified
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("", None), ("5m", 300.0), ("100h", 1800.0)])
+def test_a_learned_warm_up_is_used_and_bounded(text: str, seconds: float | None) -> None:
+    model = _model("base")
+    late = tuple(msgspec.structs.replace(metric, warm_up=text) for metric in model.metrics)
+    noises = noises_of(msgspec.structs.replace(model, metrics=late), _run(*RULES), DIGESTS, "sha256:abc")
+    assert {noise.warm_up_seconds for noise in noises.values()} == {seconds}
+
+
 def test_a_manifest_cannot_make_the_judge_blind_nor_hasty() -> None:
     honest = _learned("base")["errors"]
     for text, bound in (("99", 5.5), ("0", 0.0055)):

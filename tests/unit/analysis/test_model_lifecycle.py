@@ -24,6 +24,7 @@ from analysis.model.lifecycle import (
     certificate_due,
     decide,
     held_out_from,
+    shadowed,
     usable,
     wakes_at,
 )
@@ -146,6 +147,15 @@ def test_only_an_active_model_whose_digest_was_pinned_is_used() -> None:
     assert usable(SPEC, status, pinned, parse_time("2027-01-20T00:00:00Z"))
     for phase in ("", "Invalid", "Candidate", "Shadow", "Degraded", "Expired", "Retired"):
         assert usable(SPEC, msgspec.structs.replace(status, phase=phase), pinned, NOW)
+
+
+def test_only_a_certified_model_in_the_shadow_is_scored_beside() -> None:
+    spec = _spec(mode="Shadow")
+    status = decide(_world(spec=spec, certificate=CLEAN), NOW)
+    assert shadowed(spec, status, digest(spec))
+    assert not shadowed(spec, status, "sha256:other")
+    assert not shadowed(spec, decide(_world(spec=spec), NOW), digest(spec))
+    assert not shadowed(SPEC, _active(), digest(SPEC))
 
 
 def test_a_certificate_is_made_once_a_day() -> None:
