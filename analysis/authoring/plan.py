@@ -5,7 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from analysis.authoring.expected import Course
-from analysis.authoring.play import HORIZON_SECONDS, SETTLED_SECONDS, Game, Wait, detection, endless, proof
+from analysis.authoring.play import (
+    HORIZON_SECONDS,
+    SETTLED_SECONDS,
+    Game,
+    Reached,
+    Wait,
+    detection,
+    endless,
+    proof,
+    unlucky,
+)
 from analysis.authoring.service import Harm, PlannedStep, Service, harms_of
 from analysis.errors import InvalidSpec
 from analysis.evidence.combined import metric_shares
@@ -25,12 +35,15 @@ class Sight:
     """How long a harm takes to be seen, if it shows at the beginning of a step and the step is held.
 
     Attributes:
+        wait: of the median release.
+        most: of nine in ten releases.
         forgiven: the absolute difference that the metric forgives, where it is more than its harm is; else 0.
     """
 
     metric: str
     harm: Harm
     wait: Wait
+    most: Wait
     forgiven: float = 0.0
 
 
@@ -40,6 +53,8 @@ class Proof:
 
     Attributes:
         tolerance: as a ratio.
+        wait: of the median release, which is healthy.
+        most: of nine in ten releases.
         never: labels of the parts that are never proven; empty label for the only part.
         provable: the smallest tolerance that can ever be proven with these pods; None where it is this one or less.
     """
@@ -47,6 +62,7 @@ class Proof:
     metric: str
     tolerance: float
     wait: Wait
+    most: Wait
     never: tuple[str, ...] = ()
     provable: float | None = None
 
@@ -123,11 +139,7 @@ class Planner:
 
     def step(self, steps: tuple[PlannedStep, ...], index: int) -> StepPlan:
         """Return what one step can say, those before it having gone as planned."""
-        sights = tuple(
-            Sight(rule.name, harm, self.sight(rule, harm, steps[: index + 1]), self._forgiven(rule))
-            for rule in self.acting
-            for harm in harms_of(rule)
-        )
+        sights = tuple(self._sight(rule, harm, steps[: index + 1]) for rule in self.acting for harm in harms_of(rule))
         proofs = tuple(self.proof(rule, steps[: index + 1]) for rule in self.acting if rule.tolerance is not None)
         return StepPlan(steps[index], sights, proofs)
 
@@ -172,8 +184,13 @@ class Planner:
 
     def sight(self, rule: MetricRule, harm: Harm, steps: tuple[PlannedStep, ...]) -> Wait:
         """Return how long a harm takes to be seen that shows at the beginning of the last step."""
-        game = self._game(rule, steps, harm, len(steps) - 1)
-        return game.wait(detection(game, self._shares[rule.name], -math.log(self.rules.budget)), len(steps) - 1)
+        return self._sight(rule, harm, steps).wait
+
+    def _sight(self, rule: MetricRule, harm: Harm, steps: tuple[PlannedStep, ...]) -> Sight:
+        game, last = self._game(rule, steps, harm, len(steps) - 1), len(steps) - 1
+        seen = detection(game, self._shares[rule.name], -math.log(self.rules.budget))
+        wait, most = _waits(game, seen, unlucky(seen, rule.direction, harm=True), last)
+        return Sight(rule.name, harm, wait, most, self._forgiven(rule))
 
     def _forgiven(self, rule: MetricRule) -> float:
         difference = rule.family.min_difference if isinstance(rule.family, CountsRule) else 0.0
@@ -182,10 +199,11 @@ class Planner:
     def proof(self, rule: MetricRule, steps: tuple[PlannedStep, ...]) -> Proof:
         """Return how long a tolerance takes to be proven at the last step, from its beginning on."""
         game = self._game(rule, steps, None, 0)
-        wait = game.wait(proof(game), len(steps) - 1)
+        shown = proof(game)
+        wait, most = _waits(game, shown, unlucky(shown, rule.direction, harm=False), len(steps) - 1)
         tolerance = rule.tolerance or 0.0
         if not wait.never:
-            return Proof(rule.name, tolerance, wait)
+            return Proof(rule.name, tolerance, wait, most)
         settled = sum(step.seconds for step in steps[:-1]) + SETTLED_SECONDS
         last = endless(game.state_at(math.ceil(settled / rule.interval_seconds)))
         never = tuple(part.rule.part.label for part in game.parts(last) if not part.proven)
@@ -195,7 +213,7 @@ class Planner:
             state = replace(last, rule=wider, parts=metric_parts(wider, self.noises[rule.name]))
             return all(part.proven for part in game.parts(state))
 
-        return Proof(rule.name, tolerance, wait, never, _smallest(provable, tolerance))
+        return Proof(rule.name, tolerance, wait, most, never, _smallest(provable, tolerance))
 
     def _whole(self, rule: MetricRule, harm: Harm, steps: tuple[PlannedStep, ...]) -> Whole:
         game = self._game(rule, steps, harm, 0)
@@ -212,6 +230,12 @@ class Planner:
             requests += self.service.requests_per_second * step.weight_percent / 100 * held
             left -= held
         return requests
+
+
+def _waits(game: Game, median: Reached, most: Reached, step: int) -> tuple[Wait, Wait]:
+    """Return both waits; what half of the releases never reach, nine of ten do not either."""
+    wait = game.wait(median, step)
+    return wait, wait if wait.seconds is None else game.wait(most, step)
 
 
 def check_steps(steps: tuple[PlannedStep, ...], service: Service) -> None:

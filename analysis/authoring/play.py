@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from analysis.authoring.expected import Course, expected_table
+from analysis.authoring.luck import ONE_OF_TEN, missed
 from analysis.evidence.block import block_of, block_windows
 from analysis.evidence.combined import over_shares, start_shares
 from analysis.evidence.gathered import Gathered, PodSums
@@ -12,7 +13,7 @@ from analysis.evidence.metric_parts import MetricNoise, scale_of
 from analysis.evidence.metric_state import Beginnings, Kept, MetricState, Piece, absorbed, begin, raw_counts
 from analysis.evidence.metric_verdict import PartVerdict, part_verdicts
 from analysis.evidence.table import Table
-from analysis.rules import MetricRule
+from analysis.rules import Direction, MetricRule
 
 HORIZON_SECONDS = 6 * 3600.0
 """What would take longer than six hours is not waited for."""
@@ -122,6 +123,19 @@ class Game:
 def detection(game: Game, budget_share: float, log_limit: float) -> Reached:
     """Return the question whether a run would have failed by this metric alone."""
     return lambda state: math.log(budget_share) + game.log_evidence(state) >= log_limit
+
+
+def unlucky(reached: Reached, direction: Direction, *, harm: bool) -> Reached:
+    """Return the question whether nine of ten releases would have reached it.
+
+    Args:
+        reached: by the median release.
+        direction: which way is worse.
+        harm: whether harm is to be seen, which bad luck hides; else a tolerance is to be proven.
+    """
+    towards_less = harm != (direction == "Decrease")
+    deviations = -ONE_OF_TEN if towards_less else ONE_OF_TEN
+    return lambda state: reached(missed(state, deviations))
 
 
 def proof(game: Game) -> Reached:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from analysis.authoring.plan import Plan, Planner, Sight, StepPlan
+from analysis.authoring.play import Wait
 from analysis.authoring.service import PlannedStep, harms_of
 from analysis.rules import MetricRule
 
@@ -33,11 +34,11 @@ def propose(planner: Planner, plan: Plan) -> Proposal:
     for old in plan.steps:
         before = tuple(step.step for step in kept)
         best = _with_pods(planner, before, old.step)
-        needed = _needed_seconds(best)
-        if needed > LONGEST_SECONDS and _others_remain(plan, left_out):
+        half, most = _needed_seconds(best)
+        if half > LONGEST_SECONDS and _others_remain(plan, left_out):
             left_out.append(old.step.weight_percent)
             continue
-        kept.append(replace(best, step=replace(best.step, seconds=_rounded_up(min(needed, LONGEST_SECONDS)))))
+        kept.append(replace(best, step=replace(best.step, seconds=_rounded_up(min(most, LONGEST_SECONDS)))))
     return Proposal(tuple(kept), tuple(left_out))
 
 
@@ -107,11 +108,24 @@ def _leading(step: StepPlan) -> Iterator[Sight]:
             yield sight
 
 
-def _needed_seconds(step: StepPlan) -> float:
-    """Return how long the step has to be held for all that can be known at it."""
-    waits = [*(sight.wait for sight in _leading(step)), *(proof.wait for proof in step.proofs)]
-    possible = [math.inf if wait.seconds is None else wait.seconds for wait in waits if not wait.never]
-    return max(possible, default=step.step.seconds)
+def _needed_seconds(step: StepPlan) -> tuple[float, float]:
+    """Return how long the step has to be held for all that can be known at it: by half of the releases, by nine of ten.
+
+    What nine of ten never come to is asked of half of them only.
+    """
+    waits = [
+        *((sight.wait, sight.most) for sight in _leading(step)),
+        *((proof.wait, proof.most) for proof in step.proofs),
+    ]
+    possible = [(wait, most) for wait, most in waits if not wait.never]
+    if not possible:
+        return step.step.seconds, step.step.seconds
+    half = max(_seconds(wait) for wait, _ in possible)
+    return half, max(half, *(_seconds(wait if most.never else most) for wait, most in possible))
+
+
+def _seconds(wait: Wait) -> float:
+    return math.inf if wait.seconds is None else wait.seconds
 
 
 def _rounded_up(seconds: float) -> float:

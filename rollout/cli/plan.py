@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _MORE = """\
 FILE has AnalysisTemplates, or is the name of a preset. With a Rollout in one of the files, its steps, replicas,
 arguments and budget are planned. The engine itself is played on the median release, so the answer knows the budget's
-shares, the noise, the pods' differences and the warm-up; in simulated rollouts half of the harms were seen by then.
+shares, the noise, the pods' differences and the warm-up. In brackets stands when nine of ten releases are that far;
+simulated rollouts were.
 `never` means: the usual differences between so few pods would explain the harm, however long one waits.
 Exit codes: 0 planned, 1 an error in a file, 3 wrong usage."""
 

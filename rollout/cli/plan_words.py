@@ -22,32 +22,43 @@ def words(plan: Plan, title: str, screen: Screen) -> Iterator[str]:
         f"{format_percent(service.error_rate)} errors, {service.stable_pods} stable pods; "
         f"budget {format_percent(plan.budget)}, {noise}"
     )
-    yield from ("", "Time until harm that begins with a step is seen at it (median; the step held for that long):")
+    yield from ("", "Time until harm that begins with a step is seen at it: half of the releases (nine of ten)")
     yield from _grid(plan, [_sights(step) for step in plan.steps], screen)
     if plan.steps[0].proofs:
-        yield from ("", "Time until a tolerance is proven at a step (verify):")
+        yield from ("", "Time until a tolerance is proven at a step by `verify`: half of the releases (nine of ten)")
         yield from _grid(plan, [_proofs(step) for step in plan.steps], screen)
     yield from ("", "A release that is bad from its first minute, with these steps:")
     yield from (f"  {line}" for line in _wholes(plan))
 
 
-def _sights(step: StepPlan) -> list[tuple[str, Wait]]:
-    return [(f"{sight.metric} {sight.harm.label}", sight.wait) for sight in step.sights]
+_Row = tuple[str, Wait, Wait]
+"""What is waited for: by the median release, and by nine of ten."""
 
 
-def _proofs(step: StepPlan) -> list[tuple[str, Wait]]:
-    return [(f"{shown.metric} within {format_percent(shown.tolerance)}", shown.wait) for shown in step.proofs]
+def _sights(step: StepPlan) -> list[_Row]:
+    return [(f"{sight.metric} {sight.harm.label}", sight.wait, sight.most) for sight in step.sights]
 
 
-def _grid(plan: Plan, columns: list[list[tuple[str, Wait]]], screen: Screen) -> Iterator[str]:
+def _proofs(step: StepPlan) -> list[_Row]:
+    named = [(f"{one.metric} within {format_percent(one.tolerance)}", one) for one in step.proofs]
+    return [(name, one.wait, one.most) for name, one in named]
+
+
+def _grid(plan: Plan, columns: list[list[_Row]], screen: Screen) -> Iterator[str]:
     """A row a harm, a column a step."""
     steps = [step.step for step in plan.steps]
     head = ("", *(f"{s.weight_percent}% ({s.canary_pods}), {minutes(s.seconds)}" for s in steps))
     rows = (
-        (name, *(_cell(column[row][1], step.seconds, screen) for column, step in zip(columns, steps, strict=True)))
-        for row, (name, _) in enumerate(columns[0])
+        (one[0], *(_cells(column[row], step.seconds, screen) for column, step in zip(columns, steps, strict=True)))
+        for row, one in enumerate(columns[0])
     )
     yield from (f"  {line}" for line in table(head, rows))
+
+
+def _cells(row: _Row, step_seconds: float, screen: Screen) -> str:
+    _, median, most = row
+    first = _cell(median, step_seconds, screen)
+    return first if median.seconds is None else f"{first} ({_cell(most, step_seconds, screen)})"
 
 
 def _cell(wait: Wait, step_seconds: float, screen: Screen) -> str:
@@ -83,9 +94,9 @@ def bars(plan: Plan, screen: Screen) -> Iterator[str]:
     """A bar a harm and proof that comes at all."""
     for step in plan.steps:
         yield from ("", f"{step.step.weight_percent}%, whose {minutes(step.step.seconds)} end at the stroke:")
-        shown = [(name, wait) for name, wait in [*_sights(step), *_proofs(step)] if wait.seconds is not None]
-        width = max((len(name) for name, _ in shown), default=0)
-        yield from (f"  {name:{width}}  {_bar(wait, step.step.seconds, screen)}" for name, wait in shown)
+        shown = [row for row in [*_sights(step), *_proofs(step)] if row[1].seconds is not None]
+        width = max((len(row[0]) for row in shown), default=0)
+        yield from (f"  {row[0]:{width}}  {_bar(row[1], step.step.seconds, screen)}" for row in shown)
 
 
 def _bar(wait: Wait, step_seconds: float, screen: Screen) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analysis.authoring.expected import Course, expected_table
 from analysis.authoring.plan import Planner
-from analysis.authoring.play import Game, detection, proof
+from analysis.authoring.play import Game, detection, proof, unlucky
 from analysis.authoring.proposal import first_weight, propose
 from analysis.authoring.service import Harm, PlannedStep, Service, harms_of, planned_steps
 from analysis.errors import InvalidSpec
@@ -39,15 +39,17 @@ PRIORS = {rule.name: prior(rule) for rule in RULES.rules}
 SEEDS = range(500, 525)
 
 
-def planned(rule: MetricRule, noise: MetricNoise, step: PlannedStep, harm: Harm | None) -> float:
-    """Minutes by the plan."""
+def planned(rule: MetricRule, noise: MetricNoise, step: PlannedStep, harm: Harm | None) -> tuple[float, float]:
+    """Minutes by the plan: half of the releases, and nine of ten."""
     game = Game.of(rule, noise, Course(SERVICE, (step,), 720, 180.0, harm), 1)
     asked = detection(game, SHARES[rule.name], math.log(100)) if harm else proof(game)
-    return (game.wait(asked, 0).seconds or math.inf) / 60
+    hard = unlucky(asked, rule.direction, harm=harm is not None)
+    half, most = ((game.wait(one, 0).seconds or math.inf) / 60 for one in (asked, hard))
+    return half, most
 
 
-def simulated_median(rule: MetricRule, noise: MetricNoise, step: PlannedStep, fault: str) -> float:
-    """Median of minutes by the engine on simulated rollouts, looked at every minute."""
+def simulated(rule: MetricRule, noise: MetricNoise, step: PlannedStep, fault: str) -> tuple[float, float]:
+    """The same by the engine on simulated rollouts, looked at every minute."""
     schedule = Schedule((Step(step.weight_percent / 100, step.canary_pods, 3000.0),))
     minutes = []
     for seed in SEEDS:
@@ -57,7 +59,8 @@ def simulated_median(rule: MetricRule, noise: MetricNoise, step: PlannedStep, fa
         asked = proof(game) if fault == "healthy" else detection(game, SHARES[rule.name], math.log(100))
         looks = range(2, table.windows + 1, 2)
         minutes.append(next((look / 2 for look in looks if asked(game.state_at(look))), math.inf))
-    return sorted(minutes)[len(minutes) // 2]
+    minutes.sort()
+    return minutes[len(minutes) // 2], minutes[len(minutes) * 9 // 10]
 
 
 @pytest.mark.parametrize(
@@ -76,9 +79,12 @@ def test_the_plan_agrees_with_simulated_rollouts_to_a_factor_of_one_and_a_half_o
     rule: MetricRule, noises: dict[str, MetricNoise], fault: str, harm: Harm | None
 ) -> None:
     step = PlannedStep(25, 3, 600.0)
-    plan = planned(rule, noises[rule.name], step, harm)
-    median = simulated_median(rule, noises[rule.name], step, fault)
-    assert abs(plan - median) <= 3 or 1 / 1.5 <= plan / median <= 1.5, (plan, median)
+    half, most = planned(rule, noises[rule.name], step, harm)
+    seen_half, seen_most = simulated(rule, noises[rule.name], step, fault)
+    assert abs(half - seen_half) <= 3 or 1 / 1.5 <= half / seen_half <= 1.5, (half, seen_half)
+    # The tail of 25 seeds is known to a factor of two; being on the safe side is no fault of a plan.
+    assert half <= most
+    assert seen_most <= 2 * most + 3, (most, seen_most)
 
 
 @pytest.mark.parametrize(
