@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 
-.PHONY: help setup demo test lint unit notebooks servers stories bench bench-decisions crds clean
+.PHONY: help setup demo tune-demo test lint unit notebooks servers stories bench bench-decisions crds clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -17,6 +17,8 @@ setup: .venv/.done ## make the virtual environment, from uv.lock
 
 demo: setup ## watch a good and a bad release, and the revert in Git
 	$(PY) -m rollout.cli.main sandbox demo
+tune-demo: setup ## watch a model being fitted on history, certified, and used by a release
+	$(PY) -m rollout.cli.main sandbox tune
 test: lint unit notebooks servers stories ## everything that CI runs
 lint: setup ## style, types, import contracts, the Dockerfile
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
