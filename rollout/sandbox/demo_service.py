@@ -19,7 +19,8 @@ LATENCY_SIGMA = 0.3
 HEADER_BYTES_MAX = 16 * 1024
 IDLE_SECONDS = 60.0
 DRAIN_SECONDS = 1.5
-LEAK_STEP_SECONDS = 0.1
+# Seldom, so that a leak costs memory and next to no processor time.
+LEAK_STEP_SECONDS = 1.0
 LEAK_BYTES_MAX = 1024**3
 # What an incident of something that all pods depend on does to each of them.
 INCIDENT_ERRORS = 3.0
