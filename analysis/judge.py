@@ -139,6 +139,8 @@ def _cut(
 
 
 def _taken_in(state: RunState, facts: Facts, metric: MetricState, found: tuple[Piece, ...]) -> MetricState:
+    if not found:
+        return metric
     begun = beginnings(state, facts, metric.rule)
     for piece in found:
         metric = absorbed(metric, piece, begun)

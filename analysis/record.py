@@ -94,7 +94,10 @@ class _Record(msgspec.Struct, frozen=True):
 
 @dataclass
 class RunRecorder:
-    """Keeps the finished blocks of a run, packed; a run of hours needs some tens of kilobytes."""
+    """Keeps the finished blocks of a run, packed; a run of hours needs some tens of kilobytes.
+
+    A metric's first block is kept as it is, and is the dictionary of the others: pods and shapes repeat.
+    """
 
     _blocks: dict[str, list[bytes]] = field(default_factory=dict)
 
@@ -102,14 +105,27 @@ class RunRecorder:
         """Keep blocks that were finished at a look."""
         for name, found in finished.items():
             kept = self._blocks.setdefault(name, [])
-            kept += [zlib.compress(_piece_bytes(piece)) for piece in found]
+            for piece in found:
+                encoded = _piece_bytes(piece)
+                kept.append(_packed(encoded, kept[0]) if kept else encoded)
 
     def encode(self, state: RunState, facts: Facts, running: Mapping[str, Running]) -> bytes:
         """Return the record of what a judgement was made of; raises RecordError where it would be too large."""
         return _encode(state, facts, running, {name: self._unpacked(name) for name in state.metrics})
 
     def _unpacked(self, name: str) -> list[bytes]:
-        return [zlib.decompress(block) for block in self._blocks.get(name, [])]
+        first, *others = self._blocks.get(name) or [b""]
+        return [first, *(_unpacked(block, first) for block in others)] if first else []
+
+
+def _packed(encoded: bytes, dictionary: bytes) -> bytes:
+    packing = zlib.compressobj(zdict=dictionary)
+    return packing.compress(encoded) + packing.flush()
+
+
+def _unpacked(packed: bytes, dictionary: bytes) -> bytes:
+    unpacking = zlib.decompressobj(zdict=dictionary)
+    return unpacking.decompress(packed) + unpacking.flush()
 
 
 def _encode(

@@ -8,7 +8,7 @@ from analysis.evidence.block import ArmBlock
 from analysis.evidence.special import FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PodSums:
     """Sums by pod: a row a kind of sum, a column a pod; pods are sorted."""
 
@@ -26,7 +26,7 @@ class PodSums:
     def effective_pods(self) -> float:
         """(sum of w)^2 / sum of w^2, w being the pods' first sums; at least 1."""
         weights = self.sums[0]
-        squares = float((weights**2).sum())
+        squares = float(weights @ weights)
         return max(float(weights.sum()) ** 2 / squares, 1.0) if squares > 0 else 1.0
 
 
@@ -42,7 +42,7 @@ def _spread(one: PodSums, pods: tuple[str, ...]) -> FloatArray:
     return spread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Gathered:
     """Sums of one part of a metric: those of the whole, and those by pod of either arm."""
 

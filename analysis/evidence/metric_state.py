@@ -64,9 +64,12 @@ class Piece:
     weight_percent: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Kept:
-    """Sums of one part: since each start that came, and since the last change of the weight."""
+    """Sums of one part: since each start that came, and since the last change of the weight.
+
+    Where that change was a start too, both are one and the same object.
+    """
 
     since: tuple[Gathered, ...] = ()
     proof: Gathered | None = None
@@ -216,7 +219,11 @@ def _with_block(old: Kept, rule: PartRule, new: Gathered, came: int, *, proves: 
     since += [new] * (came - len(since))
     if not proves or rule.margin is None:
         return Kept(tuple(since))
-    return Kept(tuple(since), old.proof.plus(new) if goes_on and old.proof is not None else new)
+    if not goes_on or old.proof is None:
+        return Kept(tuple(since), new)
+    last = len(old.since) - 1
+    is_start = last >= 0 and old.proof is old.since[last]
+    return Kept(tuple(since), since[last] if is_start else old.proof.plus(new))
 
 
 def _limit(state: MetricState, block: Block) -> Gathered | None:

@@ -58,7 +58,7 @@ def _part_verdict(state: MetricState, rule: PartRule, kept: Kept, shares: tuple[
         estimate=likelihoods[0].estimate() if likelihoods else None,
         totals=rule.part.totals(first) if first is not None else (0.0, 0.0, 0.0, 0.0),
         pods=(len(first.canary.pods), len(first.stable.pods)) if first is not None else (0, 0),
-        proven=_is_proven(state, rule, kept),
+        proven=_is_proven(state, rule, kept, likelihoods),
         joint=_turned(likelihoods[0], rule) if likelihoods and rule.joint > 0 else None,
     )
 
@@ -92,13 +92,14 @@ def null_bound(state: MetricState, rule: PartRule, kept: Kept) -> float:
     return max(rule.delta, math.ceil(math.log1p(family.min_difference / base_rate) / STEP) * STEP)
 
 
-def _is_proven(state: MetricState, rule: PartRule, kept: Kept) -> bool:
+def _is_proven(state: MetricState, rule: PartRule, kept: Kept, since: list[Likelihood]) -> bool:
     if rule.margin is None or kept.proof is None:
         return False
     totals = rule.part.totals(kept.proof)
     if min(totals[1], totals[3]) <= 0:
         return False
-    likelihood = rule.part.likelihood(kept.proof)
+    is_start = bool(since) and kept.proof is kept.since[-1]
+    likelihood = since[-1] if is_start else rule.part.likelihood(kept.proof)
     excluded = _turned(likelihood, rule).safe_log_evidence(rule.margin) >= -math.log(BETA)
     if rule.direction == "Either":
         excluded = excluded and likelihood.mirrored().safe_log_evidence(rule.margin) >= -math.log(BETA)
