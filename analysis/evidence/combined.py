@@ -10,7 +10,7 @@ from analysis.evidence.special import FloatArray, log_sum_exp
 
 COMBINED_WEIGHT = 10
 """Weight of the always-on metric of many small harms; reserved from the start, so that adding it moves no verdict."""
-FIRST_SHARE = 0.7
+FIRST_SHARE = 0.8
 
 _SEVERITIES: FloatArray = np.arange(-20, 101, dtype=np.float64) / 10
 JOINT_DELTA, JOINT_GATE, JOINT_SCALE = 0.3, 0.5, 1.0

@@ -48,7 +48,8 @@ class GridLikelihood:
             return 0.0
         mixture = log_sum_exp(self.values + harm_prior(delta))
         # The bound itself lies between points of the grid, and sharp likelihoods tell it from its neighbours.
-        best = max(float(self.values[delta >= GRID].max()), self._between(delta))
+        within = math.floor((delta - float(GRID[0])) / STEP + 1e-9) + 1
+        best = max(float(self.values[:within].max()), self._between(delta))
         evidence = mixture - best
         return evidence if float(GRID[int(self.values.argmax())]) >= max(gate, delta) else min(evidence, 0.0)
 
@@ -59,7 +60,8 @@ class GridLikelihood:
         if margin <= 0 or not self.known:
             return 0.0
         mixture = log_sum_exp(self.values + safe_prior(margin))
-        return mixture - float(self.values[margin - 1e-9 <= GRID].max())
+        beyond = round((margin - float(GRID[0])) / STEP)
+        return mixture - float(self.values[beyond:].max())
 
     def estimate(self, alpha: float = ALPHA) -> Estimate | None:
         """Return u with all values whose likelihood is more than alpha times the mixture's (Robbins 1970).
@@ -91,7 +93,7 @@ class GridLikelihood:
         return GridLikelihood(self.values[::-1])
 
 
-NORMAL_MIXTURE = ((3.0, 0.7), (12.0, 0.2), (40.0, 0.1))
+NORMAL_MIXTURE = ((3.0, 0.85), (12.0, 0.1), (40.0, 0.05))
 """Scale, in units of what is called harm, and weight of the half-normals of harm."""
 NORMAL_INTERVAL_SCALE = 10.0
 

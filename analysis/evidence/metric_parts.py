@@ -13,10 +13,10 @@ from analysis.evidence.parts.typical import TypicalPart
 from analysis.evidence.parts.usage import UsagePart
 from analysis.rules import CountsRule, Direction, GaugeRule, HistogramRule, MetricRule
 
-NULL_SHARE = 0.15
-"""The null is "worse by less than 0.15 of what is called harm", in logarithms: a bias of that size is forgiven."""
+NULL_SHARE = 0.05
+"""The null is "worse by less than 0.05 of what is called harm", in logarithms: a bias of that size is forgiven."""
 TAIL_HARM_MIN = 0.10
-TYPICAL_WEIGHT, TAIL_WEIGHT = 3.0, 1.0
+TYPICAL_WEIGHT, TAIL_WEIGHT = 6.0, 1.0
 TAIL_TOLERANCE_FACTOR, TAIL_TOLERANCE_MIN = 5.0, 0.5
 JOINT_SEVERITY = 2.0
 """Severity 1 of the combined metric is twice of what is called harm, in every metric at once."""

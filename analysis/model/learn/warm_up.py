@@ -22,8 +22,8 @@ from analysis.rules import CountsRule, HistogramRule, MetricRule
 AGES_SECONDS = (0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0)
 """Ages at which history is cut; pods older than the last are grown up."""
 WARM_UP_MAX_SECONDS = 1800.0
-BEARABLE = 2.0
-"""Of the size of harm: what a pod may differ by when its mask ends."""
+BEARABLE, BEARABLE_OF_COUNTS = 2.0, 3.0
+"""Of the size of harm: what a pod may differ by when its mask ends. Rates of events vary more by themselves."""
 SIGNIFICANT = 3.0
 """The initial difference must be this many standard errors large, else young pods are not known to differ."""
 _DECAYS_SECONDS = (30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 360.0, 480.0)
@@ -48,11 +48,11 @@ class AgeBin:
 
 
 def warm_up_seconds(rule: MetricRule, pieces: Sequence[ByAge], omega2: float) -> float | None:
-    """Return the age from which on a pod differs by less than twice what is called harm; None where none do.
+    """Return the age from which on a pod differs by less than two or three times of what is called harm.
 
-    The difference falls exponentially from a pod's start: its size and its decay are fitted to all ages by weighted
-    least squares. A mask that ends at twice the size of harm leaves a bias which soon is below that; longer masks lose
-    more data than they save false rollbacks (measured: `make bench-decisions`).
+    None where young pods are not known to differ. The difference falls exponentially from a pod's start: its size and
+    its decay are fitted to all ages by weighted least squares. The bias that a mask leaves soon is smaller than harm;
+    longer masks lose more data than they save false rollbacks (measured: `make bench-decisions`).
 
     Args:
         rule: of the metric.
@@ -64,7 +64,8 @@ def warm_up_seconds(rule: MetricRule, pieces: Sequence[ByAge], omega2: float) ->
         return None
     fits = [_fit(bins, decay) for decay in _DECAYS_SECONDS]
     size, error, _, decay = min(fits, key=lambda fit: fit[2])
-    bearable = BEARABLE * unit(rule.harm)
+    times = BEARABLE_OF_COUNTS if isinstance(rule.family, CountsRule) else BEARABLE
+    bearable = times * unit(rule.harm)
     if abs(size) < SIGNIFICANT * error or abs(size) <= bearable:
         return None
     until = decay * math.log(abs(size) / bearable)
