@@ -12,6 +12,7 @@ from rollout.sandbox.prometheus.store import SAMPLES_A_SERIES_MAX, Store
 
 Json = dict[str, Any]
 FORM_BYTES_MAX = 1024 * 1024
+_FOREVER_MS = 2**53
 
 
 def make_app(store: Store) -> web.Application:
@@ -91,7 +92,9 @@ class _Api:
         form = await _form(request)
         try:
             expression: Any = parse_promql(form.get("match[]", '{__name__=~".+"}'))
-            return _success([dict(found.labels) for found in self._storage.select(list(expression.matchers))])
+            live = [dict(found.labels) for found in self._storage.select(list(expression.matchers))]
+            past = [labels for labels, _ in self._past.select(expression.matchers, 0, _FOREVER_MS)]
+            return _success([*live, *past])
         except (PrombedError, AttributeError) as error:
             return _failure(str(error))
 
