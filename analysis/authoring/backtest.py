@@ -58,10 +58,12 @@ class Backtested:
     """One past rollout: what was decided, and what the template would have decided.
 
     Attributes:
+        name: of the record.
         unknown: metrics of the template that the record has no blocks of.
     """
 
-    past: PastRollout
+    name: str
+    truth: Truth
     was: Outcome
     would: Outcome
     unknown: tuple[str, ...]
@@ -99,7 +101,8 @@ def backtest(past: PastRollout, rules: RunRules) -> Backtested:
         there = ", ".join(f"{rule.name} ({family_name(rule.family)})" for rule in record.begun.rules.rules)
         raise InvalidSpec(past.name, "has none of the template's comparisons", f"it has {there}")
     unknown = tuple(rule.name for rule in rules.rules if rule.name not in known)
-    return Backtested(past, outcome(timeline(record)), outcome(timeline(_by_rules(record, rules))), unknown)
+    was, would = (outcome(timeline(one)) for one in (record, _by_rules(record, rules)))
+    return Backtested(past.name, past.truth, was, would, unknown)
 
 
 def outcome(moments: Sequence[Moment]) -> Outcome:
@@ -118,8 +121,8 @@ def outcome(moments: Sequence[Moment]) -> Outcome:
 
 def summarised(results: Sequence[Backtested]) -> Summary:
     """Return the rates over rollouts of which it became known what they were."""
-    healthy = [one.would for one in results if one.past.truth is Truth.HEALTHY]
-    bad = [one.would for one in results if one.past.truth is Truth.BAD]
+    healthy = [one.would for one in results if one.truth is Truth.HEALTHY]
+    bad = [one.would for one in results if one.truth is Truth.BAD]
     false = sum(one.verdict is Verdict.FAIL for one in healthy)
     times = [one.seconds if one.verdict is Verdict.FAIL else math.inf for one in bad]
     median = statistics.median_high(times) if times else math.inf

@@ -23,6 +23,8 @@ from analysis.evidence.metric_parts import MetricNoise, metric_parts
 from analysis.rules import CountsRule, MetricRule, RunRules
 
 MAX_STEPS = 20
+CELLS_MAX = 3_000_000
+"""Pods times windows of one game; a histogram has a dozen numbers in each."""
 _TOLERANCE_MAX = 10.0
 _BISECTIONS = 12
 _CURVE_POINTS = 60
@@ -172,10 +174,14 @@ class Planner:
 
     def _game(self, rule: MetricRule, steps: tuple[PlannedStep, ...], harm: Harm | None, harm_step: int) -> Game:
         seconds = sum(step.seconds for step in steps[:-1]) + max(HORIZON_SECONDS, steps[-1].seconds)
+        windows = math.ceil(seconds / rule.interval_seconds)
+        if windows * (self.service.stable_pods + steps[-1].canary_pods) > CELLS_MAX:
+            words = f"{self.service.stable_pods} pods and windows of {rule.interval_seconds:g} s are too many to plan"
+            raise InvalidSpec("pods", words, "plan with fewer pods, or with a longer interval")
         course = Course(
             service=self.service,
             steps=steps,
-            windows=math.ceil(seconds / rule.interval_seconds),
+            windows=windows,
             warm_up_seconds=self.rules.warm_up_seconds,
             harm=harm,
             harm_step=harm_step,

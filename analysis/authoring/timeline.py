@@ -1,12 +1,15 @@
 """A record over time: the judgement at the end of every block, as the run's looks saw it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from analysis.evidence.metric_state import Piece
 from analysis.judge import Facts, Running, RunState, conclude, replayed
 from analysis.judgement import DataState, Judgement
 from analysis.record import Record
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,17 @@ class Moment:
     state: RunState
 
 
-def timeline(record: Record) -> tuple[Moment, ...]:
+def timeline(record: Record, most: int | None = None) -> tuple[Moment, ...]:
     """Return the looks at the end of every block, and the record's own look as the last one.
 
     Only that one knows the running blocks, the guard about pods and the problems of the data.
+
+    Args:
+        record: of a run.
+        most: how many looks at most, evenly spread; None for all.
     """
     state, begun = record.begun, record.begun.started_at
-    ends = sorted({_end(piece) for pieces in record.finished.values() for piece in pieces})
+    ends = spread(sorted({_end(piece) for pieces in record.finished.values() for piece in pieces}), most)
     taken: dict[str, int] = dict.fromkeys(record.finished, 0)
     moments = []
     for end in ends:
@@ -41,6 +48,13 @@ def timeline(record: Record) -> tuple[Moment, ...]:
     last = replayed(record.begun, record.facts, record.finished)
     final = conclude(last, record.facts, record.running)
     return (*moments, Moment(record.facts.at - begun, final, last))
+
+
+def spread(values: Sequence[T], most: int | None) -> list[T]:
+    """Return at most so many values, evenly spread, the last one among them; all where `most` is None."""
+    if most is None or len(values) <= most:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / max(most - 1, 1))] for place in range(most)]
 
 
 def _due(record: Record, taken: dict[str, int], end: float) -> Mapping[str, tuple[Piece, ...]]:
@@ -61,8 +75,3 @@ def _end(piece: Piece) -> float:
 
 def _nothing_running(state: RunState) -> dict[str, Running]:
     return {name: Running(None, DataState.COLLECTING) for name in state.metrics}
-
-
-def without_guard(record: Record) -> Record:
-    """Return the record as if the guard about pods had not fired, which no template decides about."""
-    return replace(record, facts=replace(record.facts, guard=""))

@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis.authoring.timeline import Moment, timeline
+from analysis.authoring.timeline import Moment, spread, timeline
 from analysis.evidence.likelihood import Estimate
 from analysis.evidence.metric_state import MetricState, Piece
 from analysis.judgement import PartJudgement, WeightChange
 from analysis.record import Record
 from analysis.rules import MetricRule, family_name
+
+MOMENTS_MAX = 240
+"""A picture has no more points than a reader can tell apart: eight hours of blocks of two minutes."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Tracks:
 
 def tracks_of(record: Record) -> Tracks:
     """Return what is drawn of a record."""
-    moments = timeline(record)
+    moments = timeline(record, MOMENTS_MAX)
     begun = record.begun.started_at
     return Tracks(
         minutes=tuple(moment.seconds / 60 for moment in moments),
@@ -115,7 +118,7 @@ def _points(moments: Sequence[Moment], judged: Sequence[PartJudgement]) -> Itera
 
 def _blocks(state: MetricState, place: int, pieces: Sequence[Piece]) -> Iterator[Point]:
     part = state.parts[place].part
-    for piece in pieces:
+    for piece in spread(pieces, MOMENTS_MAX):
         block = piece.block
         estimate: Estimate | None = part.likelihood(part.gather(block)).estimate()
         if estimate is not None:

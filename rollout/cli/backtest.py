@@ -90,10 +90,10 @@ def _table(results: "Sequence[Backtested]", screen: "Screen") -> list[str]:
 
 
 def _cells(one: "Backtested", screen: "Screen") -> Iterator[str]:
-    yield one.past.name
-    yield one.past.truth
+    yield one.name
+    yield one.truth
     yield _told(one.was)
-    wrong = (one.past.truth == "healthy") is (one.would.verdict == "FAIL") and one.past.truth != "unknown"
+    wrong = (one.truth == "healthy") is (one.would.verdict == "FAIL") and one.truth != "unknown"
     yield screen.paint(_told(one.would), "red" if wrong else "green")
     yield f"{_odds(one.would.log_margin)} of the limit"
 

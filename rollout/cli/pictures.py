@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
+from analysis.authoring.timeline import spread
 from analysis.authoring.tracks import Point, Track, Tracks
 from analysis.percent import format_decimal
 from analysis.phrases import odds
@@ -12,8 +12,6 @@ COLUMNS = 60
 ROWS = 10
 _BLOCKS, _PLAIN = "▁▂▃▄▅▆▇█", "_.-=+*%#"
 _FACTOR_MAX = 20.0
-
-T = TypeVar("T")
 
 
 def draw(tracks: Tracks, *, fine: bool) -> Iterator[str]:
@@ -37,7 +35,7 @@ def draw(tracks: Tracks, *, fine: bool) -> Iterator[str]:
 def _line(log_odds: Sequence[float], log_limit: float, *, fine: bool) -> str:
     """A character a moment; the lowest is 1:1 and less, the highest the limit and more."""
     signs = _BLOCKS if fine else _PLAIN
-    chosen = _spread(log_odds, COLUMNS)
+    chosen = spread(log_odds, COLUMNS)
     levels = [min(max(value / log_limit, 0.0), 1.0) for value in chosen]
     return "".join(signs[round(level * (len(signs) - 1))] for level in levels)
 
@@ -49,7 +47,7 @@ def _changes(tracks: Tracks) -> str:
 
 def _intervals(track: Track) -> Iterator[str]:
     """A row a moment: `o` is the estimate, `-` the interval, `|` no difference, `!` harm, `T` what is tolerated."""
-    shown = _spread(track.known, ROWS)
+    shown = spread(track.known, ROWS)
     ends = [min(point.lower for point in shown), max(point.upper for point in shown), track.harm, 1.0]
     ends += [track.tolerance] if track.tolerance is not None else []
     low = max(min(ends), 1 / _FACTOR_MAX)
@@ -73,10 +71,3 @@ def _row(point: Point, lower: int, upper: int, ratio: int, marks: dict[int, str]
     cells[ratio] = "o"
     ends = f"{format_decimal(point.lower)}-{format_decimal(point.upper)}"
     return f" {''.join(cells)} {format_decimal(point.ratio)}x ({ends})"
-
-
-def _spread(values: Sequence[T], most: int) -> list[T]:
-    """At most so many values, evenly spaced, the last one among them."""
-    if len(values) <= most:
-        return list(values)
-    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]

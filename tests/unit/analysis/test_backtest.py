@@ -63,6 +63,14 @@ def test_the_last_moment_of_a_timeline_is_the_judgement_of_the_run(name: str) ->
     assert all(moment.judgement.verdict is not Verdict.FAIL for moment in moments[:-1])
 
 
+def test_a_long_timeline_is_thinned_and_ends_alike() -> None:
+    whole, thin = timeline(record("base:healthy")), timeline(record("base:healthy"), 4)
+    assert len(thin) <= 5 < len(whole)
+    assert thin[-1].judgement == whole[-1].judgement
+    by_seconds = {moment.seconds: moment.judgement for moment in whole}
+    assert all(by_seconds[moment.seconds] == moment.judgement for moment in thin)
+
+
 def test_the_same_rules_decide_what_was_decided() -> None:
     for name in ("base:err_x5", "base:healthy"):
         again = backtest(past(name), rules(*RULES))

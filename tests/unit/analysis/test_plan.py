@@ -183,6 +183,7 @@ def test_series_without_pods_names_say_as_much_as_one_pod() -> None:
         ((PlannedStep(5, 1, 30.0),), SERVICE),
         ((PlannedStep(5, 1, 600.0),), replace(SERVICE, requests_per_second=0.0)),
         ((PlannedStep(5, 1, 600.0),), replace(SERVICE, error_rate=0.7)),
+        ((PlannedStep(5, 1, 600.0),), replace(SERVICE, stable_pods=10_000)),
     ],
 )
 def test_what_is_no_rollout_is_refused_by_its_field(steps: tuple[PlannedStep, ...], service: Service) -> None:
