@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 
-.PHONY: help setup demo tune-demo test lint unit notebooks servers stories bench bench-decisions crds clean
+.PHONY: help setup demo tune-demo test lint unit notebooks servers stories bench bench-decisions bench-martingale bench-engine crds clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,10 @@ bench: setup ## figures of this machine (tests/benchmarks)
 	$(PY) -m tests.benchmarks
 bench-decisions: setup ## false rollbacks and detection of the engine and its peers; SIZE=quick (minutes) or full (an hour)
 	$(PY) -m tests.benchmarks.decisions $(or $(SIZE),quick)
+bench-martingale: setup ## whether evidence keeps its promise under exact nulls: 1000 runs of 1000 looks each, resumable
+	$(PY) -m tests.benchmarks.martingale
+bench-engine: setup ## CPU and memory of the evidence of ten metrics, after 40 minutes and after a day
+	$(PY) -m tests.benchmarks.engine
 crds: setup ## generate crds/ from rollout/api
 	$(PY) -m rollout.api.crds crds
 clean: ## remove what was made here
