@@ -4,6 +4,7 @@ A history can be poisoned, by an attacker or by a bad week. Noise that is learne
 blind, far too small would make it roll back everything. Neither a fitted model nor a manifest in Git gets beyond these.
 """
 
+import math
 from dataclasses import replace
 
 from analysis.evidence.noise import Kind, Noise, prior_noise
@@ -13,6 +14,9 @@ LARGEST, SMALLEST = 10.0, 0.01
 ELASTICITY_LARGEST = 2.0
 DOUBT_SMALLEST, DOUBT_LARGEST = 0.2, 10.0
 """Of the standard error of an elasticity, as a factor on the prior's."""
+LIMIT_RAISE_MAX = math.log(100.0)
+"""Of the limit: a hundred times the odds. Who needs more has other noise than the model says, and the certificate, which
+is played with this limit, shows it; without a bound a manifest could raise the limit beyond all evidence."""
 
 
 def bounded(noise: Noise, kind: Kind, interval_seconds: float) -> Noise:

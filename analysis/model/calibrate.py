@@ -9,6 +9,7 @@ warm-up and no shift of load, so a limit lowered to theirs would be passed too o
 import math
 
 from analysis.failure_model_spec import Calibration
+from analysis.model.bounds import LIMIT_RAISE_MAX
 from analysis.model.decimals import parse_decimal
 from analysis.model.sentinel.threshold import trajectory_threshold
 
@@ -18,7 +19,7 @@ PLACEBOS_MIN = 99
 
 
 def limit_raise(calibration: Calibration | None, budget: float) -> float:
-    """Return what is added to ln(1 / budget), the limit of log evidence; never negative.
+    """Return what is added to ln(1 / budget), the limit of log evidence; never negative, LIMIT_RAISE_MAX at most.
 
     Raises:
         InvalidSpec: a value is no number.
@@ -32,4 +33,4 @@ def limit_raise(calibration: Calibration | None, budget: float) -> float:
     # A smaller budget needs at least this quantile; a larger one would be held to more than it asks for.
     if placebos is not None and placebos.quantile99 and placebos.count >= PLACEBOS_MIN and budget <= QUANTILE_BUDGET:
         raised.append(parse_decimal(placebos.quantile99, "spec.calibration.placebos.quantile99"))
-    return max([0.0, *(value - limit for value in raised if value is not None)])
+    return min(max([0.0, *(value - limit for value in raised if value is not None)]), LIMIT_RAISE_MAX)
