@@ -7,14 +7,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import numpy as np
 import pytest
+import yaml
 from aiohttp import web
 
-from analysis.model.history import HistorySource, arms_of_history, read_piece
+from analysis.model.binomial import upper_bound
+from analysis.model.history import HistorySource, arms_of_history, pieces_between, read_piece
 from analysis.providers.prometheus import PrometheusProvider
+from rollout.api.rollout import Rollout
+from rollout.api.validate_rollout import validate_rollout
 from rollout.cli.template_files import choose, filled, read_documents
-from rollout.sandbox.demo.past import VERSION, past_lines
+from rollout.controllers.model_source import model_of
+from rollout.sandbox.demo import manifests, tuning
+from rollout.sandbox.demo.past import DAYS, VERSION, past_lines
 from rollout.sandbox.prometheus.api import make_app
 from rollout.sandbox.prometheus.past import Past, PastRefused, line_of
 from rollout.sandbox.prometheus.store import Store
@@ -101,3 +108,18 @@ def test_an_import_that_is_refused_says_why(tmp_path: Path) -> None:
             assert "import" in json.loads(await response.text())["error"]
 
     asyncio.run(read())
+
+
+def test_the_rollout_of_the_tuning_names_the_model_that_is_fitted_for_it() -> None:
+    text = manifests.rollout("shop:1.0", "http://127.0.0.1:9090", model=tuning.MODEL, patience=tuning.PATIENCE)
+    rollout = msgspec.convert(yaml.safe_load(text), Rollout)
+    assert model_of(rollout) == "shop"
+    assert validate_rollout(rollout.spec) == ()
+    plain = msgspec.convert(yaml.safe_load(manifests.rollout("shop:1.0", "http://127.0.0.1:9090")), Rollout)
+    assert model_of(plain) == ""
+
+
+def test_the_past_is_long_enough_to_certify_the_budget_of_the_tuning() -> None:
+    held_out_seconds = (DAYS - tuning.TRAINING_DAYS) * tuning.DAY_SECONDS
+    pieces = len(pieces_between(0.0, held_out_seconds))
+    assert upper_bound(0, pieces) <= 0.01
