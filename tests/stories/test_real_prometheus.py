@@ -11,7 +11,7 @@ from rollout.sandbox.box import Sandbox
 from tests.stories.stage import Stage, manifests
 from tests.support.real_prometheus import binary
 
-# Canary pods carry twice the load of stable ones: requests are few and slow, so that a busy machine adds the same to both.
+# Canary pods carry twice the load of stable ones: with few and slow requests a busy machine adds the same to both.
 RATE = 40
 STEPS = "[{setWeight: 50}, {verify: {timeout: 15m, onTimeout: Pause}}]"
 ANALYSIS = "{templates: [{templateName: health}], comparison: {warmUp: 5s}}"
