@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -36,10 +36,17 @@ _POD = re.compile(r"(?P<hash>[a-z0-9]{6,10})-[a-z0-9]{5}(?:#[0-9]+)?\Z")
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of history: by metric, stable pods only; `began_at` in epoch seconds."""
+    """A piece of history: by metric, stable pods only.
+
+    Attributes:
+        began_at: epoch seconds.
+        by_age: the same without pods younger than each age in seconds, where it was asked for; only metrics of which
+            pods were born in the piece.
+    """
 
     began_at: float
     tables: Mapping[str, Table]
+    by_age: Mapping[float, Mapping[str, Table]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,14 +105,38 @@ async def read_pieces(
 
 
 async def read_piece(
-    source: HistorySource, provider: SeriesProvider, begin: float, segment_seconds: float = SEGMENT_SECONDS
+    source: HistorySource,
+    provider: SeriesProvider,
+    begin: float,
+    segment_seconds: float = SEGMENT_SECONDS,
+    ages: Sequence[float] = (),
 ) -> Piece:
-    """Return one piece; without the metrics of which too little is known."""
+    """Return one piece; without the metrics of which too little is known.
+
+    Args:
+        source: what is asked for.
+        provider: of the metrics store.
+        begin: epoch seconds.
+        segment_seconds: length of the piece.
+        ages: at which young pods are told apart, ascending seconds, to learn their warm-up.
+    """
     queries = asyncio.Semaphore(MAX_PARALLEL_QUERIES)
     readers = [_Reader(source, rule, begin, segment_seconds) for rule in source.rules.rules]
     await asyncio.gather(*(reader.fetch(provider, queries) for reader in readers))
-    tables = await asyncio.to_thread(lambda: {reader.rule.name: reader.table() for reader in readers})
-    return Piece(begin, {name: table for name, table in tables.items() if table is not None})
+    return await asyncio.to_thread(_piece, readers, begin, ages)
+
+
+def _piece(readers: "Sequence[_Reader]", begin: float, ages: Sequence[float]) -> Piece:
+    warm_up = readers[0].warm_up_seconds if readers else 0.0
+    tables = {reader.rule.name: table for reader in readers if (table := reader.table(warm_up)) is not None}
+    by_age: dict[float, dict[str, Table]] = {age: {} for age in ages}
+    for reader in readers if ages else ():
+        of_ages = [reader.table(age) for age in ages]
+        known = [table for table in of_ages if table is not None]
+        if len(known) == len(ages) and known[0].stable.seconds.sum() > known[-1].stable.seconds.sum():
+            for age, table in zip(ages, known, strict=True):
+                by_age[age][reader.rule.name] = table
+    return Piece(begin, tables, by_age)
 
 
 class _Reader:
@@ -114,6 +145,7 @@ class _Reader:
     def __init__(self, source: HistorySource, rule: MetricRule, begin: float, seconds: float) -> None:
         self.rule = rule
         self._source, self._begin, self._seconds = source, begin, seconds
+        self.warm_up_seconds = source.rules.warm_up_seconds
         self._metric = source.metrics[rule.name]
         selectors = selectors_of(self._metric, source.arms, source.namespace)
         self._selectors = {role: text for (role, side), text in selectors.items() if side != "canary"}
@@ -130,11 +162,14 @@ class _Reader:
 
             self._watched.add(role, "stable", await _twice(ask, queries), until)
 
-    def table(self) -> Table | None:
-        """Return the stable pods' table, of the version that most pods were of; None where too little is known."""
+    def table(self, warm_up_seconds: float) -> Table | None:
+        """Return the stable pods' table without young ones; None where too little is known.
+
+        Of several versions it is the one that most pods were of.
+        """
         lead = _LEAD_WINDOWS * self.rule.interval_seconds
         now = self._begin + self._seconds + lead
-        watch = Watch(now, None, self._source.rules.warm_up_seconds, {})
+        watch = Watch(now, None, warm_up_seconds, {})
         table = self._watched.data(0, watch).table
         table = table.cut(0, math.floor(self._seconds / self.rule.interval_seconds + 1e-9))
         enough = table.windows * self.rule.interval_seconds >= KNOWN_MIN * self._seconds

@@ -21,6 +21,7 @@ from analysis.model.certify import PLACEBOS_A_SEGMENT, Tally, Trial, certificate
 from analysis.model.decimals import decimal_text
 from analysis.model.history import SEGMENT_SECONDS, Piece, data_digest, query_digests
 from analysis.model.learn.metrics import learn
+from analysis.model.learn.warm_up import with_warm_ups
 from analysis.model.soundness import drifted
 from rollout import __version__
 from rollout.api.failuremodel import FailureModel
@@ -33,6 +34,8 @@ _LINE_LENGTH = 120
 def fitted(question: Question, pieces: Sequence[Piece], arguments: argparse.Namespace) -> FailureModel:
     """Learn a model; its calibration comes from placebos of the same history."""
     rules = question.metrics.rules.rules
+    metrics = learn([piece.tables for piece in pieces], rules, query_digests(question.metrics.metrics))
+    metrics = with_warm_ups(metrics, rules, [piece.by_age for piece in pieces if piece.by_age])
     spec = FailureModelSpec(
         rollout_ref=FailureModelRef(name=question.rollout),
         window=_window(question),
@@ -46,7 +49,7 @@ def fitted(question: Question, pieces: Sequence[Piece], arguments: argparse.Name
             data_digest=data_digest(pieces),
             engine=f"coalmine {__version__}",
         ),
-        metrics=learn([piece.tables for piece in pieces], rules, query_digests(question.metrics.metrics)),
+        metrics=metrics,
     )
     tally = _played(question, spec, pieces, faults=False)
     quantile = decimal_text(placebo_quantile99(tally), "calibration.placebos.quantile99")

@@ -21,6 +21,7 @@ from analysis.model.history import (
     read_piece,
 )
 from analysis.model.history_file import MAX_BYTES, decode_history, encode_history
+from analysis.model.learn.warm_up import AGES_SECONDS
 from analysis.model.plan import DEFAULT_PLAN, Plan
 from analysis.providers.prometheus import PrometheusProvider
 from analysis.run_spec import Arm
@@ -47,6 +48,7 @@ class Question:
         begins: epoch seconds of the pieces; of a file, those it has after `after`.
         recorded: file to read instead of a store.
         record: file to keep what was read in.
+        learns: whether a model is learned, which needs young pods too.
     """
 
     rollout: str
@@ -58,6 +60,7 @@ class Question:
     after: float
     recorded: Path | None
     record: Path | None
+    learns: bool = False
 
 
 def asked(arguments: argparse.Namespace, trained_until: str = "") -> Question:
@@ -95,6 +98,7 @@ def asked(arguments: argparse.Namespace, trained_until: str = "") -> Question:
         after=parse_time(trained_until) if trained_until else 0.0,
         recorded=arguments.history,
         record=arguments.record,
+        learns=not trained_until,
     )
 
 
@@ -165,7 +169,7 @@ async def _of_store(question: Question) -> tuple[Piece, ...]:
     async with aiohttp.ClientSession() as session:
         provider = PrometheusProvider(session)
         for begin in question.begins:
-            piece = await read_piece(question.source, provider, begin)
+            piece = await read_piece(question.source, provider, begin, ages=AGES_SECONDS if question.learns else ())
             pieces += [piece] if piece.tables else []
             progress.step()
     return tuple(pieces)

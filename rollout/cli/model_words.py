@@ -14,7 +14,8 @@ def learned(spec: FailureModelSpec) -> list[str]:
     """One line a metric."""
     lines = [f"learned from {spec.training.segments} pieces of history:"]
     for metric in spec.metrics:
-        lines.append(f"  {metric.name}: {_noise(metric.noise)}{_load(metric)}")
+        young = f"; pods are young for {metric.warm_up}" if metric.warm_up else ""
+        lines.append(f"  {metric.name}: {_noise(metric.noise)}{_load(metric)}{young}")
         tails = zip(metric.tails, metric.tail_noise, strict=False)
         lines += [f"    slower than {bound}: {_noise(noise)}" for bound, noise in tails]
     return lines
