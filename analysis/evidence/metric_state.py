@@ -84,7 +84,8 @@ class MetricState:
         proof_from: window at which the present proof began.
         kept: of each part.
         limit: the canary's own rate since the first traffic, where a limit is set.
-        floor: the same since the last change of the weight, where an absolute difference is.
+        excess: the same where a smallest absolute difference is.
+        floor: the same since the last change of the weight.
         raw: for the guard against failing altogether.
         share: for the check of the traffic's share.
     """
@@ -96,6 +97,7 @@ class MetricState:
     proof_from: int | None = None
     kept: tuple[Kept, ...] = ()
     limit: Gathered | None = None
+    excess: Gathered | None = None
     floor: Gathered | None = None
     raw: RawCounts = RawCounts()
     share: Gathered | None = None
@@ -193,6 +195,7 @@ def absorbed(state: MetricState, piece: Piece, beginnings: Beginnings) -> Metric
         proof_from=beginnings.proof,
         kept=kept,
         limit=_limit(state, block),
+        excess=_excess(state, block),
         floor=_floor(state, block, goes_on=goes_on) if proves else None,
         raw=state.raw.plus(piece.raw),
         share=share if state.share is None or not goes_on else state.share.plus(share),
@@ -232,6 +235,14 @@ def _limit(state: MetricState, block: Block) -> Gathered | None:
         return None
     new = RatePart(state.noise.main, family.limit).gather(block)
     return new if state.limit is None else state.limit.plus(new)
+
+
+def _excess(state: MetricState, block: Block) -> Gathered | None:
+    family = state.rule.family
+    if not isinstance(family, CountsRule) or family.min_difference <= 0 or state.rule.direction == "Decrease":
+        return None
+    new = RatePart(state.noise.main, family.min_difference).gather(block)
+    return new if state.excess is None else state.excess.plus(new)
 
 
 def _floor(state: MetricState, block: Block, *, goes_on: bool) -> Gathered | None:

@@ -8,14 +8,16 @@ from analysis.evidence.gathered import Gathered
 from analysis.evidence.grid import STEP
 from analysis.evidence.guards import all_fail
 from analysis.evidence.likelihood import Estimate, Likelihood
-from analysis.evidence.metric_parts import PartRule
+from analysis.evidence.metric_parts import PartRule, log_worsening
 from analysis.evidence.metric_state import Kept, MetricState
 from analysis.evidence.parts.rate import RatePart, is_above
 from analysis.percent import format_percent
-from analysis.rules import CountsRule
+from analysis.rules import CountsRule, Direction
 
 BETA = 0.05
 """A tolerance counts as proven where "worse than that" has probability 5 % at most, at every look."""
+RATIO_MAX = 50 * STEP
+"""Larger ratios than e^2, or 7.4, are not told apart: the grid ends at 25."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ def part_verdicts(state: MetricState, shares: tuple[float, ...]) -> tuple[PartVe
 
 def _part_verdict(state: MetricState, rule: PartRule, kept: Kept, shares: tuple[float, ...]) -> PartVerdict:
     likelihoods: list[Likelihood] = [rule.part.likelihood(one) for one in kept.since]
-    delta = null_bound(state, rule, kept)
-    evidence = [_harm(one, rule, delta) for one in likelihoods]
+    evidence = _harm(state, rule, kept, likelihoods) if likelihoods else []
     first = kept.since[0] if kept.since else None
     return PartVerdict(
         rule=rule,
@@ -67,29 +68,61 @@ def _turned(likelihood: Likelihood, rule: PartRule) -> Likelihood:
     return likelihood.mirrored() if rule.direction == "Decrease" else likelihood
 
 
-def _harm(likelihood: Likelihood, rule: PartRule, delta: float) -> float:
-    """Return the log evidence of harm; of `Either` the mean of both directions, which is an e-process again."""
-    one_way = _turned(likelihood, rule).harm_log_evidence(delta, rule.gate)
-    if rule.direction != "Either":
-        return one_way
-    other = likelihood.mirrored().harm_log_evidence(delta, rule.gate)
-    largest = max(one_way, other)
-    return largest + math.log((math.exp(one_way - largest) + math.exp(other - largest)) / 2)
+def _harm(state: MetricState, rule: PartRule, kept: Kept, likelihoods: list[Likelihood]) -> list[float]:
+    """Return the log evidence of harm by start; of `Either` the mean of both directions, an e-process again."""
+    rises, falls = [0.0] * len(likelihoods), [0.0] * len(likelihoods)
+    if rule.direction != "Decrease":
+        delta = null_bound(state, rule, kept, "Increase")
+        beyond = None if delta <= RATIO_MAX else _excess_log_evidence(state, rule, kept)
+        rises = [_rise(one, rule, delta, beyond) for one in likelihoods]
+    if rule.direction != "Increase":
+        delta = null_bound(state, rule, kept, "Decrease")
+        falls = [one.mirrored().harm_log_evidence(delta, rule.gate) for one in likelihoods]
+    if rule.direction == "Either":
+        return [_mean(rise, fall) for rise, fall in zip(rises, falls, strict=True)]
+    return falls if rule.direction == "Decrease" else rises
 
 
-def null_bound(state: MetricState, rule: PartRule, kept: Kept) -> float:
-    """Return the bound of the null: at least the ratio that an absolute difference of `minDifference` makes.
+def _rise(likelihood: Likelihood, rule: PartRule, delta: float, excess: float | None) -> float:
+    """Return the log evidence of an increase beyond a bound.
 
-    The base rate is that of stable over everything gathered; it is the control's and knows nothing of the canary's
-    harm.
+    Where stable has next to no events, the ratio that `minDifference` makes is beyond what the grid can tell. Then the
+    canary must be much worse than stable and its own rate beyond that difference: the smaller of two e-processes is one
+    against both nulls. The ratio alone forgives an incident of both arms, the rate alone a rare event.
     """
+    if excess is None:
+        return likelihood.harm_log_evidence(delta, rule.gate)
+    return min(likelihood.harm_log_evidence(RATIO_MAX, max(rule.gate, RATIO_MAX)), excess)
+
+
+def _mean(one: float, other: float) -> float:
+    largest = max(one, other)
+    return largest + math.log((math.exp(one - largest) + math.exp(other - largest)) / 2)
+
+
+def null_bound(state: MetricState, rule: PartRule, kept: Kept, direction: Direction = "Increase") -> float:
+    """Return the bound of the null: at least the ratio that an absolute difference of `minDifference` makes."""
     family = state.rule.family
     if not isinstance(family, CountsRule) or family.min_difference <= 0 or not kept.since:
         return rule.delta
-    _, _, events, total = rule.part.totals(kept.since[0])
-    base_rate = (events + 0.5) / (total + 1.0)
+    bound = log_worsening(family.min_difference / _base_rate(rule, kept), direction)
     # Up to the grid, so that a bound that moves with the base rate takes few values.
-    return max(rule.delta, math.ceil(math.log1p(family.min_difference / base_rate) / STEP) * STEP)
+    return max(rule.delta, math.ceil(bound / STEP) * STEP)
+
+
+def _base_rate(rule: PartRule, kept: Kept) -> float:
+    """Return stable's rate over everything gathered; it is the control's and knows nothing of the canary's harm."""
+    _, _, events, total = rule.part.totals(kept.since[0])
+    return (events + 0.5) / (total + 1.0)
+
+
+def _excess_log_evidence(state: MetricState, rule: PartRule, kept: Kept) -> float | None:
+    """Return the log evidence that the canary's own rate is above stable's and `minDifference` together."""
+    family = state.rule.family
+    if state.excess is None or not isinstance(family, CountsRule):
+        return None
+    delta = math.log1p(_base_rate(rule, kept) / family.min_difference)
+    return RatePart(state.noise.main, family.min_difference).likelihood(state.excess).harm_log_evidence(delta, delta)
 
 
 def _is_proven(state: MetricState, rule: PartRule, kept: Kept, since: list[Likelihood]) -> bool:
@@ -121,7 +154,6 @@ def guard(state: MetricState) -> str:
     if not isinstance(family, CountsRule):
         return ""
     if state.limit is not None and is_above(RatePart(state.noise.main, family.limit or 1.0).likelihood(state.limit)):
-        events, total, _, _ = state.parts[0].part.totals(state.kept[0].since[0])
         events, total, _, _ = state.parts[0].part.totals(state.kept[0].since[0])
         limit, rate = format_percent(family.limit or 1.0), format_percent(events / total)
         return f"the canary's rate is above its limit of {limit}: {events:.0f} of {total:.0f} ({rate})"

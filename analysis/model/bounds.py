@@ -15,8 +15,8 @@ ELASTICITY_LARGEST = 2.0
 DOUBT_SMALLEST, DOUBT_LARGEST = 0.2, 10.0
 """Of the standard error of an elasticity, as a factor on the prior's."""
 LIMIT_RAISE_MAX = math.log(100.0)
-"""Of the limit: a hundred times the odds. Who needs more has other noise than the model says, and the certificate, which
-is played with this limit, shows it; without a bound a manifest could raise the limit beyond all evidence."""
+"""Of the limit: a hundred times the odds. Who needs more has other noise than the model says, and the certificate shows
+it, which is played with this limit; without a bound a manifest could raise the limit beyond all evidence."""
 
 
 def bounded(noise: Noise, kind: Kind, interval_seconds: float) -> Noise:
