@@ -74,6 +74,11 @@ def test_what_is_more_than_a_selector_is_refused_with_a_remedy(text: str, remedy
         parse_selector(text, "f")
 
 
+def test_a_text_without_end_is_refused() -> None:
+    with pytest.raises(InvalidSpec, match="longer than"):
+        parse_selector("a" * 70_000, "f")
+
+
 def test_unknown_fields_are_found_at_any_depth_and_known_ones_are_not() -> None:
     manifest = {
         "args": [{"name": "a", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}}],

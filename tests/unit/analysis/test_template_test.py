@@ -1,5 +1,6 @@
 """Tests of templates: the series notation, the file, and what a test that is wrong says."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.authoring.case_data import RecordedProvider
 from analysis.authoring.case_run import run_case
 from analysis.authoring.cases import parse_cases
 from analysis.authoring.filled import Filled, fill
@@ -19,7 +21,7 @@ from analysis.comparison_spec import (
     GaugeComparison,
     HistogramComparison,
 )
-from analysis.errors import InvalidSpec
+from analysis.errors import InvalidSpec, MeasurementError
 from analysis.provider_spec import MetricProvider, PrometheusMetric
 from analysis.spec import AnalysisTemplateSpec, Metric, TemplateRef
 from rollout.cli.main import main
@@ -76,6 +78,24 @@ def test_any_notation_is_read_or_refused_and_bounded(text: str) -> None:
     except InvalidSpec:
         return
     assert len(found) <= MAX_SAMPLES
+
+
+@pytest.mark.parametrize("text", ["1x30000", "0+1x19000 0+1x19000", "1x9999999"])
+def test_more_values_than_anybody_writes_are_refused(text: str) -> None:
+    with pytest.raises(InvalidSpec, match="more than"):
+        list(expanded(text, "f"))
+
+
+def test_ordinary_metrics_are_no_part_of_a_test() -> None:
+    filled = template()
+    with pytest.raises(MeasurementError, match="no comparison"):
+        asyncio.run(RecordedProvider(()).measure(filled.metric("errors"), 0.0))
+
+
+def test_a_simulation_asks_for_no_more_than_a_cluster_has() -> None:
+    for simulate in ({"stablePods": 300}, {"errorRate": "200%"}):
+        with pytest.raises(InvalidSpec, match="200 pods"):
+            played({"simulate": simulate, "expect": {"verdict": "PASS"}})
 
 
 def test_a_series_has_its_labels_and_times_without_the_missing_scrapes() -> None:
@@ -154,6 +174,8 @@ def test_every_family_is_simulated_behind_its_selectors(comparison: dict[str, An
         ({"tests": [{"name": "n", "expect": {"verdict": "PASS"}}]}, "template"),
         ({"template": "t", "tests": [{"name": "n", "expect": {"verdict": "GOOD"}}]}, "verdict"),
         ({"template": "t", "tests": [{"name": "n", "expect": {"verdict": "PASS"}}]}, "exactly one of"),
+        ({"template": "t", "tests": [{"name": "n", "series": [{}], "expect": {"verdict": "PASS"}}]}, "or a file"),
+        ({"template": "t", "tests": [{"name": "n", "simulate": {"seeds": 0}, "expect": {"verdict": "PASS"}}]}, "seeds"),
         ({"template": "t", "tests": [{"name": "n", "simulat": {}, "expect": {"verdict": "PASS"}}]}, "simulat"),
         ([], "file"),
     ],
