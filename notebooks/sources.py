@@ -167,11 +167,11 @@ def sandbox(
     *,
     rollout: str = "checkout",
     namespace: str = "default",
-    hours: float = 60.0,
-    segment: str = "10m",
+    hours: float = 264.0,
+    segment: str = "40m",
     template: str | Path = TEMPLATE,
 ) -> History:
-    """A Rollout of a running sandbox, the last so many hours."""
+    """A Rollout of a running sandbox, the last so many hours: by default what `coalmine sandbox past` gives it."""
     places = json.loads((Path(folder) / "ready.json").read_text())["places"]
     now = time.time()
     begin, end = (format_time(at) for at in (now - hours * 3600, now - 60))

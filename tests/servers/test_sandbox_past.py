@@ -21,6 +21,7 @@ from rollout.api.validate_rollout import validate_rollout
 from rollout.cli.template_files import choose, filled, read_documents
 from rollout.controllers.model_source import model_of
 from rollout.sandbox.demo import manifests, tuning
+from rollout.sandbox.demo.observer import read_second
 from rollout.sandbox.demo.past import DAYS, VERSION, past_lines
 from rollout.sandbox.prometheus.api import make_app
 from rollout.sandbox.prometheus.past import Past, PastRefused, line_of
@@ -123,3 +124,13 @@ def test_the_past_is_long_enough_to_certify_the_budget_of_the_tuning() -> None:
     held_out_seconds = (DAYS - tuning.TRAINING_DAYS) * tuning.DAY_SECONDS
     pieces = len(pieces_between(0.0, held_out_seconds))
     assert upper_bound(0, pieces) <= 0.01
+
+
+def test_the_last_seconds_are_read_wherever_the_tail_of_a_long_file_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "load.jsonl"
+    arms = {"1.0": {"ok": 5, "errors": 1}, "1.1": {"ok": 2, "errors": 0}}
+    lines = "".join(json.dumps({"t": second, "arms": arms, "failed": 0}) + "\n" for second in range(1000))
+    for padding in range(120):
+        path.write_text(lines + "\n" * padding)
+        seen, failed = read_second(path, 999.0)
+        assert (seen["1.0"].total, seen["1.0"].errors, failed) == (6, 1, 0)

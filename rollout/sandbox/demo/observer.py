@@ -170,7 +170,9 @@ def _tail(path: Path) -> list[Json]:
     if not path.exists():
         return []
     with path.open("rb") as file:
-        file.seek(0, 2)
-        file.seek(max(file.tell() - TAIL_BYTES, 0))
+        start = max(file.seek(0, 2) - TAIL_BYTES, 0)
+        file.seek(start)
         texts = file.read().decode(errors="replace").splitlines()
+    # The cut goes through a line, whose rest may begin as an object of its own.
+    texts = texts[1:] if start else texts
     return [json.loads(text) for text in texts if text.startswith("{") and text.endswith("}")]
