@@ -18,6 +18,7 @@ DEFAULT_HARM = {"Counts": 0.10, "Histogram": 0.03, "Level": 0.05, "Growth": 0.04
 GROWTH_WARM_UP_SECONDS = 900.0
 """Memory of a young process grows without a leak; without a FailureModel, slopes begin here."""
 MAX_TAILS = 3
+INTERVAL_MIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ def metric_rule(metric: Metric, field: str, *, dry_run: bool) -> MetricRule:
     interval = duration(metric.interval, f"{field}.interval")
     if not interval:
         raise InvalidSpec(f"{field}.interval", "is missing", "write the length of a window, such as 30s")
+    if interval < INTERVAL_MIN_SECONDS:
+        # Also where an argument gives it: an hour of windows of a millisecond would fill all memory.
+        raise InvalidSpec(f"{field}.interval", f"{metric.interval!r} is too short", "write 1s or more")
     here = f"{field}.comparison"
     family = _family(comparison, here)
     default_label = "pod" if comparison.arms.by == "Pod" else ""

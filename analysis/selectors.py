@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from analysis.arguments import fill_selector
 from analysis.comparison_spec import Comparison, CountsComparison, GaugeComparison, HistogramComparison
 from analysis.errors import InvalidSpec
-from analysis.patterns import compiled
+from analysis.patterns import MAX_POD_QUANTIFIERS, compiled
 from analysis.run_spec import Arm, Arms
 from analysis.series.places import CANARY, STABLE, ArmOf
 from analysis.spec import Metric
@@ -54,7 +54,7 @@ def arm_of(arms: Arms) -> ArmOf:
     patterns = []
     for number, side, arm in ((CANARY, "canary", arms.canary), (STABLE, "stable", arms.stable)):
         try:
-            patterns.append((number, compiled(arm.pods).fullmatch))
+            patterns.append((number, compiled(arm.pods, MAX_POD_QUANTIFIERS).fullmatch))
         except ValueError as error:
             raise InvalidSpec(f"spec.comparison.arms.{side}.pods", str(error)) from error
 

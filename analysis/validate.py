@@ -10,11 +10,10 @@ from analysis.limits import Limits, limits_of
 from analysis.patterns import MAX_NAME, compiled
 from analysis.percent import parse_percent
 from analysis.provider_spec import PrometheusMetric
-from analysis.rules import tails_seconds
+from analysis.rules import INTERVAL_MIN_SECONDS, tails_seconds
 from analysis.spec import AnalysisTemplateSpec, Metric
 
 MEASURED_PROVIDERS = frozenset({"prometheus"})
-INTERVAL_MIN_SECONDS = 1.0
 
 _PROVIDERS = {
     "prometheus": "prometheus",

@@ -20,14 +20,18 @@ from analysis.bodies import BodyTooLarge, read_body
 from analysis.errors import InvalidSpec, MeasurementError
 from analysis.expr.nodes import Value
 from analysis.provider_spec import PrometheusMetric
-from analysis.providers.native import NativeHistogram, bucket_series
+from analysis.providers.native import BOUNDS, NativeHistogram, bucket_series
 from analysis.series.raw import RawSeries, labels_of
+from analysis.series.roster import MAX_SERIES
+from analysis.series.samples import MAX_SAMPLES
 from analysis.spec import Metric
 
 DEFAULT_TIMEOUT_SECONDS = 30
 MAX_TIMEOUT_SECONDS = 300
 # A run asks four queries at a time, and a broken store must not fill our memory: this is a million samples.
 MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_HISTOGRAMS = MAX_SAMPLES // (BOUNDS.size + 1)
+"""A few bytes of a native histogram become a row of sixty numbers."""
 _SHOWN_ERROR = 300
 
 Shape = TypeVar("Shape")
@@ -89,7 +93,9 @@ class PrometheusProvider:
     async def samples(self, metric: Metric, selector: str, start: float, end: float) -> tuple[RawSeries, ...]:
         """Return the raw samples of a vector selector in (start, end]."""
         span_ms = max(math.ceil((end - start) * 1000), 1)
-        return _matrix(await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end))
+        data = await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end)
+        # It may take seconds, in which the operator has to renew its Lease.
+        return await asyncio.to_thread(_matrix, data)
 
     async def _query(self, spec: PrometheusMetric, query: str, at: float) -> _Data:
         url = _url(spec.address)
@@ -135,7 +141,19 @@ def _matrix(data: _Data) -> tuple[RawSeries, ...]:
         raise MeasurementError(f"Prometheus answered a range with a {data.result_type[:20]!r}")
     # One series at a time, so that a large answer is never there as objects as a whole.
     items = _decoded(data.result, list[msgspec.Raw])
-    return tuple(one for item in items for one in _series(_decoded(item, _MatrixItem)))
+    found: list[RawSeries] = []
+    histograms = 0
+    for raw in items:
+        item = _decoded(raw, _MatrixItem)
+        histograms += len(item.histograms)
+        if histograms > MAX_HISTOGRAMS:
+            raise MeasurementError(
+                f"Prometheus answered with more than {MAX_HISTOGRAMS} histograms; select fewer series"
+            )
+        found += _series(item)
+        if len(found) > MAX_SERIES:
+            raise MeasurementError(f"Prometheus answered with more than {MAX_SERIES} series; select fewer series")
+    return tuple(found)
 
 
 def _prometheus(metric: Metric) -> PrometheusMetric:
