@@ -186,8 +186,6 @@ class Certificate(Model):
 
     budget: str
     """False-rollback budget it was made for."""
-    held_out: HeldOut = HeldOut()
-    """The history it was made from."""
     # Without defaults, so that a status says 0 where it is 0.
     placebos: int
     """Number of placebos."""
@@ -195,6 +193,8 @@ class Certificate(Model):
     """Number of them that rolled back."""
     false_rollback_upper_bound: str
     """One-sided 95 % bound, counted a segment."""
+    held_out: HeldOut = HeldOut()
+    """The history it was made from."""
     detects: tuple[Detection, ...] = ()
     """How well faults are found."""
 

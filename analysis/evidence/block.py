@@ -77,6 +77,44 @@ def block_of(table: Table, scale: Scale) -> Block:
     )
 
 
+def paired(table: Table) -> Table:
+    """Return a table without what one arm did before the other was watched, or after.
+
+    A canary that becomes old enough in the middle of a block is compared with stable from that moment on: what hit
+    both arms before would count for stable only.
+    """
+    spans = [_span(arm, table.interval_seconds) for arm in (table.canary, table.stable)]
+    if None in spans:
+        return table
+    first = max(span[0] for span in spans if span is not None)
+    end = min(span[1] for span in spans if span is not None)
+    return replace(table, canary=_within(table.canary, first, end), stable=_within(table.stable, first, end))
+
+
+def _span(arm: ArmTable, interval_seconds: float) -> tuple[int, int] | None:
+    """Return the windows from the first that an arm was watched in to the last; None where it never was.
+
+    A window after missed scrapes covers those before it, too.
+    """
+    longest = arm.seconds.max(axis=0, initial=0.0)
+    watched = np.flatnonzero(longest > 0)
+    if watched.size == 0:
+        return None
+    covered = math.ceil(float(longest[watched[0]]) / interval_seconds - 1e-6)
+    return max(int(watched[0]) - covered + 1, 0), int(watched[-1]) + 1
+
+
+def _within(arm: ArmTable, first: int, end: int) -> ArmTable:
+    if first == 0 and end == arm.seconds.shape[1]:
+        return arm
+    outside = np.ones(arm.seconds.shape[1], dtype=np.bool_)
+    outside[first:end] = False
+    seconds, amounts = arm.seconds.copy(), arm.amounts.copy()
+    seconds[:, outside] = 0.0
+    amounts[:, outside] = np.nan if amounts.shape[2] == 1 else 0.0
+    return ArmTable(arm.pods, seconds, amounts)
+
+
 def _evenness(table: Table) -> tuple[float, ...]:
     """Return (sum of E)^2 / (windows * sum of E^2) by column, E being the events expected in a window.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.evidence.block import Block, block_of, block_windows
+from analysis.evidence.block import Block, block_of, block_windows, paired
 from analysis.evidence.gathered import Gathered
 from analysis.evidence.metric_parts import MetricNoise, PartRule, metric_parts, scale_of
 from analysis.evidence.parts.rate import RatePart
@@ -146,7 +146,7 @@ def _weight(beginnings: Beginnings, weights: Sequence[int | None], window: int) 
 
 
 def _piece(state: MetricState, table: Table, raw: Table, weight_percent: int | None) -> Piece:
-    return Piece(block_of(table, scale_of(state.rule)), raw_counts(state.rule, raw), weight_percent)
+    return Piece(block_of(paired(table), scale_of(state.rule)), raw_counts(state.rule, raw), weight_percent)
 
 
 def raw_counts(rule: MetricRule, raw: Table) -> RawCounts:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from analysis.evidence.block import Block, block_of, block_windows
+from analysis.evidence.block import Block, block_of, block_windows, paired
 from analysis.evidence.gathered import Gathered, PodSums, log_load_ratio, nothing
 from analysis.evidence.grid import GRID
 from analysis.evidence.likelihood import Estimate, Likelihood
@@ -384,3 +384,15 @@ def test_a_shortage_of_traffic_is_less_than_half_of_what_the_weight_asks_for(
     part = SharePart()
     whole = summed([part.gather(requests, weight)] * 10)
     assert bool(part.problem(whole, weight)) is short
+
+
+def test_what_one_arm_did_before_the_other_was_watched_is_not_compared() -> None:
+    old = arm("old", np.array([[[50.0, 100.0], [50.0, 100.0], [1.0, 100.0], [1.0, 100.0]]]))
+    late = arm("new", np.array([[[0.0, 0.0], [0.0, 0.0], [1.0, 100.0], [1.0, 100.0]]]))
+    late = ArmTable(late.pods, np.array([[0.0, 0.0, 30.0, 30.0]]), late.amounts)
+    found = block_of(paired(table(late, old)), "Sum")
+    assert found.stable.amounts.tolist() == [[2.0, 200.0]]
+    merged = ArmTable(late.pods, np.array([[0.0, 0.0, 90.0, 30.0]]), late.amounts)
+    assert block_of(paired(table(merged, old)), "Sum").stable.amounts.tolist() == [[102.0, 400.0]]
+    nobody = ArmTable(late.pods, np.zeros((1, 4)), late.amounts * 0)
+    assert block_of(paired(table(nobody, old)), "Sum").stable.amounts.tolist() == [[102.0, 400.0]]
