@@ -301,12 +301,17 @@ def _ends(
     """Return the ratio and its interval; beyond the ends of the grid the ratio is that of the plain rates."""
     if estimate is None:
         return None, None, None
-    ratio = math.exp(estimate.u)
+    ratio = _exp(estimate.u)
     canary_events, canary_total, stable_events, stable_total = totals
     if min(totals) > 0 and not 1 / 20 < ratio < 20:
         ratio = canary_events / canary_total / stable_events * stable_total
-    lower, upper = math.exp(estimate.lower), math.exp(estimate.upper)
+    lower, upper = _exp(estimate.lower), _exp(estimate.upper)
     return _rounded(ratio), _rounded(min(lower, ratio)), _rounded(max(upper, ratio))
+
+
+def _exp(u: float) -> float:
+    """Return a ratio; one beyond all numbers, as of a gauge that shows nonsense, is the largest or smallest."""
+    return math.exp(min(max(u, -700.0), 700.0))
 
 
 def _rounded(value: float) -> float:

@@ -83,7 +83,7 @@ class _Record(msgspec.Struct, frozen=True):
     budget: float
     limit_raise: float
     warm_up_seconds: float
-    weight_increases: int
+    weight_increases: Annotated[int, msgspec.Meta(ge=1, le=1000)]
     rules: list[dict[str, Any]]
     started_at: float
     at: float
@@ -189,8 +189,13 @@ class Record:
     running: Mapping[str, Running]
 
     def judged(self) -> Judgement:
-        """Return the judgement of the look."""
-        return conclude(replayed(self.begun, self.facts, self.finished), self.facts, self.running)
+        """Return the judgement of the look; raises RecordError where the record's numbers give none."""
+        try:
+            with np.errstate(all="ignore"):
+                return conclude(replayed(self.begun, self.facts, self.finished), self.facts, self.running)
+        except (ArithmeticError, ValueError, IndexError) as error:
+            # Who wrote the record by hand wrote numbers that no run has seen.
+            raise RecordError(f"the record cannot be judged: {str(error)[:200]}") from error
 
     def encoded(self) -> bytes:
         """Return the record's bytes again: the same ones where nothing else was in them."""

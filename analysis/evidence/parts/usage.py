@@ -1,5 +1,6 @@
 """Usage: what a resource costs at equal load, such as CPU at equal requests."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,8 @@ class UsagePart:
         if min(canary.used, stable.used) > 0:
             weights = [noise_weight(arm, arm.seconds, block.interval_seconds) for arm in (block.canary, block.stable)]
             variance = max(self.noise.omega2 * sum(weights), 1e-12)
-            difference = float(np.log(canary.used / self._expected(canary) / stable.used * self._expected(stable)))
+            # One by one: a quotient of nonsense would be infinite, and all evidence of the run no number.
+            difference = self._log_cost(canary) - self._log_cost(stable)
             sums[_S], sums[_I] = difference / variance, 1 / variance
             if self.noise.usage is None:
                 sums[_LOAD] = log_load_ratio((canary.load, stable.load), (canary.seconds, stable.seconds)) / variance
@@ -54,9 +56,10 @@ class UsagePart:
         """Return use and load of the canary, and of stable."""
         return tuple(float(one) for one in gathered.sums[_UC:])  # type: ignore[return-value]
 
-    def _expected(self, arm: "_Arm") -> float:
+    def _log_cost(self, arm: "_Arm") -> float:
+        """Return ln of what was used over what is expected of so much time and load."""
         per_second, per_load = self.noise.usage or (1.0, 0.0)
-        return max(per_second * arm.seconds + per_load * arm.load, 1e-300)
+        return math.log(arm.used) - math.log(max(per_second * arm.seconds + per_load * arm.load, 1e-300))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from analysis.evidence.metric_parts import prior
 from analysis.evidence.table import ArmTable, Table
 from analysis.judge import Facts, MetricData, advance, begin_run, conclude
 from analysis.judgement import DataState, Judgement
-from analysis.rules import CountsRule, Direction, MetricRule, RunRules
+from analysis.rules import CountsRule, Direction, GaugeRule, MetricRule, RunRules
 from analysis.verdict import Verdict
 
 WINDOWS = 40
@@ -62,3 +62,21 @@ def test_a_decrease_below_the_smallest_difference_never_fails() -> None:
     for seed in range(10):
         assert _judged(0.01, 0.019, least=0.01, direction="Decrease", seed=seed).log_evidence <= 0
     assert _judged(0.0005, 0.06, least=0.01, direction="Decrease").verdict is Verdict.FAIL
+
+
+def test_a_pod_that_shows_nonsense_leaves_the_evidence_a_number() -> None:
+    cpu = MetricRule("cpu", 30.0, GaugeRule("Usage", load=True), harm=0.05, direction="Either")
+    level = MetricRule("level", 30.0, GaugeRule("Level"), harm=0.05)
+    seconds = np.full((1, WINDOWS), 30.0)
+    tables = {}
+    for rule, columns in ((cpu, 2), (level, 1)):
+        arms = [
+            ArmTable((name,), seconds, np.full((1, WINDOWS, columns), value))
+            for name, value in (("new", 9e99), ("old", 1e-300))
+        ]
+        tables[rule.name] = MetricData(*[Table(arms[0], arms[1], 0, 30.0)] * 2, DataState.COLLECTING)
+    state = begin_run(RunRules(0.01, 0.0, 1, (cpu, level)), 0.0, {"cpu": prior(cpu), "level": prior(level)})
+    state, running, _ = advance(state, Facts(WINDOWS * 30.0), tables)
+    judgement = conclude(state, Facts(WINDOWS * 30.0), running)
+    assert np.isfinite(judgement.log_evidence)
+    assert judgement.verdict is Verdict.FAIL

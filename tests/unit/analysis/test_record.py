@@ -1,5 +1,6 @@
 """Records: they replay to the same judgement, bit for bit, and refuse what is none."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -85,11 +86,38 @@ def changed(look: Look, change: Any) -> bytes:
         lambda d: d["metrics"][0]["blocks"][0].pop("raw"),
         lambda d: d["metrics"][0]["blocks"].append(7),
         lambda d: d["metrics"].append(d["metrics"][0]),
+        lambda d: d.update(weight_increases=10**18),
     ],
 )
 def test_a_record_that_was_changed_into_nonsense_is_refused(look: Look, change: Any) -> None:
     with pytest.raises(RecordError):
         replay(changed(look, change))
+
+
+@pytest.mark.parametrize("number", [0, -1, 1e308, -1e308, 1e11, -1e9, 10**18, 1e-320])
+def test_numbers_that_no_run_has_seen_are_judged_or_refused_in_our_words(look: Look, number: float) -> None:
+    document = msgspec.json.decode(look.record)
+    tried = refused = 0
+    for holder, key in _numbers(document):
+        was, holder[key] = holder[key], number
+        tried += 1
+        try:
+            replay(msgspec.json.encode(document))
+        except RecordError:
+            refused += 1
+        holder[key] = was
+    assert tried > 100
+    assert 0 < refused < tried
+    assert replay(msgspec.json.encode(document)).verdict is look.judgement.verdict
+
+
+def _numbers(part: Any) -> Iterator[tuple[Any, Any]]:
+    """Where the numbers of a document are; of long lists the first two."""
+    places = part.items() if isinstance(part, dict) else enumerate(part[:2]) if isinstance(part, list) else ()
+    for key, value in places:
+        if isinstance(value, int | float):
+            yield part, key
+        yield from _numbers(value)
 
 
 @pytest.mark.parametrize("broken", [b"", b"{}", b'{"version": 2}', b"[" * 100_000, b"\xff", b"null", b"9" * 5000])

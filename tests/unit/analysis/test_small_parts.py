@@ -16,7 +16,7 @@ from analysis.names import first_match
 from analysis.patterns import compiled
 from analysis.percent import format_decimal, format_percent, parse_percent
 from analysis.provider_spec import MetricProvider, PrometheusMetric
-from analysis.rules import counts_rule, ratio, run_rules
+from analysis.rules import metric_rule, ratio, run_rules
 from analysis.run_comparison import culprit
 from analysis.run_spec import RunComparison
 from analysis.spec import Argument, DryRun, Metric, SecretKeyRef, ValueFrom
@@ -181,7 +181,7 @@ def test_a_metric_that_its_arguments_spoil_names_the_field() -> None:
 
 def test_rules_of_a_comparison_need_a_window_a_kind_and_a_sensible_budget() -> None:
     with pytest.raises(InvalidSpec, match=r"m\.comparison"):
-        counts_rule(Metric(name="x", provider=PROVIDER), "m", dry_run=False)
+        metric_rule(Metric(name="x", provider=PROVIDER), "m", dry_run=False)
     for budget in ("0%", "51%"):
         with pytest.raises(InvalidSpec, match="between 0% and 50%"):
             run_rules(RunComparison(false_rollback_budget=budget), ())
