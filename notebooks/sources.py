@@ -167,7 +167,7 @@ def sandbox(
     *,
     rollout: str = "checkout",
     namespace: str = "default",
-    hours: float = 264.0,
+    hours: float = 384.0,
     segment: str = "40m",
     template: str | Path = TEMPLATE,
 ) -> History:

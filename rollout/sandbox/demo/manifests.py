@@ -72,7 +72,7 @@ def analysis(interval: str = "1s") -> str:
     return _ANALYSIS.replace("INTERVAL", interval)
 
 
-def rollout(image: str, prometheus: str, *, model: str = "", patience: str = "3m") -> str:
+def rollout(image: str, prometheus: str, *, model: str = "", budget: str = "1%", patience: str = "3m") -> str:
     """The Rollout, at an image; judged by a FailureModel if one is named."""
     learned = f", failureModelRef: {{name: {model}}}" if model else ""
     return f"""\
@@ -105,7 +105,7 @@ spec:
       analysis:
         templates: [{{templateName: shop-health}}]
         args: [{{name: prometheus, value: "{prometheus}"}}]
-        comparison: {{falseRollbackBudget: 1%, warmUp: 5s{learned}}}
+        comparison: {{falseRollbackBudget: {budget}, warmUp: 5s{learned}}}
       steps:
       - setWeight: 50
       - verify: {{timeout: {patience}, onTimeout: Pause}}

@@ -15,7 +15,7 @@ from analysis.simulation.world import World
 from rollout.errors import CoalmineError
 from rollout.sandbox.prometheus.past import line_of
 
-DAYS = 11.0
+DAYS = 16.0
 SEED = 5
 VERSION = "7c5ddbdf54"
 """Hash of the pods' template: a version that was there before the sandbox was."""

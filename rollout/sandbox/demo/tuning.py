@@ -22,7 +22,9 @@ MODEL = "shop"
 WINDOW = "30s"
 PATIENCE = "20m"
 TRAINING_DAYS = 2.25
-"""The rest is held out: over 300 pieces of forty minutes, as a budget of 1 % takes."""
+BUDGET = "2%"
+"""Tried at 1 %, one of 628 placebos rolled back in one run, and none of 630 in another. The rest of the past is 495 pieces
+of forty minutes: 2 % bears four such pieces, 1 % one of them, so that the demo would often end with a Candidate."""
 FIT_SECONDS_MAX = 600
 CERTIFY_SECONDS_MAX = 1500
 USE_SECONDS_MAX = 1200
@@ -43,7 +45,7 @@ class Tuning(Scenario):
         return manifests.analysis(WINDOW)
 
     def _rollout(self, image: str) -> str:
-        return manifests.rollout(image, self.box.prometheus_url, model=self._model, patience=PATIENCE)
+        return manifests.rollout(image, self.box.prometheus_url, model=self._model, budget=BUDGET, patience=PATIENCE)
 
     async def _releases(self) -> None:
         ends = time.time()
@@ -94,7 +96,10 @@ class Tuning(Scenario):
         return status
 
     async def _active(self) -> bool:
-        return bool((await self._model_status()).get("phase") == "Active")
+        status = await self._model_status()
+        if status.get("certificate") and status.get("phase") == "Candidate":
+            raise DemoFailed(f"the model is not certified: {status['conditions'][0]['message']}")
+        return bool(status.get("phase") == "Active")
 
     async def _tell_certificate(self) -> None:
         status = await self._model_status()
