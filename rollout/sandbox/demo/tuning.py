@@ -23,7 +23,7 @@ WINDOW = "30s"
 PATIENCE = "20m"
 TRAINING_DAYS = 2.25
 BUDGET = "2%"
-"""Tried at 1 %, one of 628 placebos rolled back in one run, and none of 630 in another. The rest of the past is 495 pieces
+"""Tried at 1 %, one of 628 placebos rolled back in one run, none of 630 in another. The rest of the past is 495 pieces
 of forty minutes: 2 % bears four such pieces, 1 % one of them, so that the demo would often end with a Candidate."""
 FIT_SECONDS_MAX = 600
 CERTIFY_SECONDS_MAX = 1500
