@@ -192,6 +192,13 @@ def conclude(state: RunState, facts: Facts, running: Mapping[str, Running]) -> J
     return _judgement(state, facts, metrics, _rounded(evidence), (_rounded(log_combined), _rounded(combined_share)))
 
 
+def gathered(state: RunState, facts: Facts, running: Mapping[str, Running]) -> tuple[MetricState, ...]:
+    """Return the metrics that decide with their running blocks taken in, for who looks at them in another way."""
+    return tuple(
+        _with_running(state, facts, rule.name, running[rule.name]) for rule in state.rules.rules if not rule.dry_run
+    )
+
+
 def _judgement(
     state: RunState, facts: Facts, metrics: tuple[MetricJudgement, ...], evidence: float, combined: tuple[float, float]
 ) -> Judgement:

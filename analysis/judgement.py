@@ -3,8 +3,13 @@
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
+from analysis.sentinel_seen import SentinelSeen
 from analysis.verdict import Verdict
+
+Action = Literal["", "Report", "Pause", "Fail"]
+"""What an anomaly did at a look."""
 
 
 class DataState(StrEnum):
@@ -143,6 +148,8 @@ class Judgement:
         explanation: one sentence that a person can act on.
         record_digest: digest of the record that replays to this judgement; empty where none was kept.
         shadow: what a model in mode Shadow says beside; None without one.
+        sentinel: what the model's anomaly detector saw; None without one, or while there is nothing to see.
+        anomaly: what that did; empty where it is no anomaly. A verdict FAIL with "Fail" is the sentinel's own.
     """
 
     at: float
@@ -158,10 +165,16 @@ class Judgement:
     explanation: str = ""
     record_digest: str = ""
     shadow: ShadowJudgement | None = None
+    sentinel: SentinelSeen | None = None
+    anomaly: Action = ""
 
     @property
     def culprit(self) -> str:
-        """Name of the metric that a failure is owed to: a guard's, else the largest part of the evidence."""
+        """Name of the metric that a failure is owed to: a guard's, the sentinel's, or most of the evidence's."""
         acting = [metric for metric in self.metrics if not metric.dry_run] or list(self.metrics)
+        if self.anomaly == "Fail" and self.sentinel is not None and self.sentinel.drivers:
+            driver = self.sentinel.drivers[0].of(metric.name for metric in acting)
+            if driver:
+                return driver
         guarded = [metric.name for metric in acting if metric.guard]
         return guarded[0] if guarded else max(acting, key=_weighted).name

@@ -23,11 +23,15 @@ def run_contrasts(metrics: Iterable[MetricState]) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for metric in metrics:
-        for part, kept in zip(metric.parts, metric.kept, strict=True):
-            label = part.part.label
-            name = f"{metric.rule.name}, {label}" if label else metric.rule.name
+        for name, part, kept in zip(features_of(metric), metric.parts, metric.kept, strict=True):
             found[name] = likelihood_contrast(part.part.likelihood(kept.since[-1])) if kept.since else math.nan
     return found
+
+
+def features_of(metric: MetricState) -> tuple[str, ...]:
+    """Return the names of a metric's contrasts, one a part."""
+    name = metric.rule.name
+    return tuple(f"{name}, {part.part.label}" if part.part.label else name for part in metric.parts)
 
 
 def likelihood_contrast(likelihood: Likelihood) -> float:
