@@ -11,7 +11,7 @@ from typing import TypeVar
 from analysis.arguments import fill_metric, run_values
 from analysis.condition import Value, assess
 from analysis.errors import InvalidSpec, MeasurementError
-from analysis.evidence.guards import PodSeen, crash_loop
+from analysis.evidence.guards import PodSeen, pods_guard
 from analysis.evidence.metric_parts import MetricNoise, prior
 from analysis.judge import Facts, MetricData, Running, advance, begin_run, conclude
 from analysis.judgement import Judgement, ShadowJudgement, WeightChange
@@ -125,7 +125,8 @@ class RunMeasurer:
         filled = (fill_metric(metric, values, f"spec.metrics[{i}]") for i, metric in enumerate(spec.metrics))
         self._metrics = {metric.name: metric for metric in filled}
         self._started_at, self._provider = started_at, provider
-        self._arms = (spec.comparison or RunComparison()).arms
+        comparison = spec.comparison or RunComparison()
+        self._arms, self._deadline_seconds = comparison.arms, float(comparison.progress_deadline_seconds)
         whose = arm_of(self._arms)
         rules = _rules(spec, self._metrics)
         self._compared = {
@@ -228,7 +229,8 @@ class RunMeasurer:
         self, seen: Look, until: float, problems: Mapping[str, tuple[str, ...]]
     ) -> tuple[Facts, Mapping[str, Running]]:
         """Take in what was fetched up to a moment, and forget what finished blocks hold."""
-        guard = crash_loop(self._pods(seen, self._arms.canary), self._pods(seen, self._arms.stable), seen.now)
+        canary, stable = self._pods(seen, self._arms.canary), self._pods(seen, self._arms.stable)
+        guard = pods_guard(canary, stable, seen.now, self._deadline_seconds)
         facts = Facts(until, None if seen.weights is None else tuple(seen.weights), guard)
         data = {name: self._data(one, facts, problems.get(name, ())) for name, one in self._compared.items()}
         self._state, running, finished = advance(self._state, facts, data)

@@ -9,7 +9,13 @@ from analysis.background_spec import RolloutAnalysis, RolloutAnalysisBackground,
 from analysis.comparison_spec import ComparisonSettings
 from analysis.errors import InvalidSpec
 from analysis.names import first_match
-from analysis.run_spec import AnalysisRunSpec, Arms, PinnedFailureModel, RunComparison
+from analysis.run_spec import (
+    PROGRESS_DEADLINE_SECONDS,
+    AnalysisRunSpec,
+    Arms,
+    PinnedFailureModel,
+    RunComparison,
+)
 from analysis.spec import AnalysisTemplateSpec, Argument, DryRun, MeasurementRetention, Metric, TemplateRef
 
 MAX_TEMPLATES = 100
@@ -163,6 +169,7 @@ def build_run(
     arms: Arms | None = None,
     weight_increases: int = 1,
     failure_model_digest: str = "",
+    progress_deadline_seconds: int | None = None,
 ) -> AnalysisRunSpec:
     """Return the spec of the AnalysisRun that a Rollout's analysis asks for.
 
@@ -173,6 +180,7 @@ def build_run(
         arms: both sides of the comparisons; only with a background analysis.
         weight_increases: how often the steps raise the canary's weight.
         failure_model_digest: digest of the model to pin, where one is named.
+        progress_deadline_seconds: the Rollout's; None for the default.
 
     Raises:
         InvalidSpec: with the field and a remedy; TemplateMissing where a template may still come.
@@ -180,6 +188,7 @@ def build_run(
     flat = flatten(analysis.templates, find)
     settings = analysis.comparison if isinstance(analysis, RolloutAnalysisBackground) else None
     background = isinstance(analysis, RolloutAnalysisBackground)
+    deadline = progress_deadline_seconds or PROGRESS_DEADLINE_SECONDS
     compared = [metric.name for metric in flat.metrics if metric.comparison is not None]
     if compared and not background:
         raise InvalidSpec(
@@ -192,7 +201,7 @@ def build_run(
         args=_given(flat.args, args),
         dry_run=_once((*flat.dry_run, *analysis.dry_run)),
         measurement_retention=_once((*flat.measurement_retention, *analysis.measurement_retention)),
-        comparison=_comparison(settings, arms, weight_increases, failure_model_digest) if compared else None,
+        comparison=_comparison(settings, arms, weight_increases, failure_model_digest, deadline) if compared else None,
     )
 
 
@@ -216,7 +225,7 @@ def _given(declared: Sequence[Argument], given: Sequence[Argument]) -> tuple[Arg
 
 
 def _comparison(
-    settings: ComparisonSettings | None, arms: Arms | None, weight_increases: int, digest: str
+    settings: ComparisonSettings | None, arms: Arms | None, weight_increases: int, digest: str, deadline_seconds: int
 ) -> RunComparison:
     settings = settings or ComparisonSettings()
     reference = settings.failure_model_ref
@@ -224,6 +233,7 @@ def _comparison(
         false_rollback_budget=settings.false_rollback_budget or "1%",
         warm_up=settings.warm_up or "3m",
         weight_increases=max(weight_increases, 1),
+        progress_deadline_seconds=deadline_seconds,
         failure_model=PinnedFailureModel(name=reference.name, digest=digest) if reference else None,
         arms=arms or Arms(),
     )

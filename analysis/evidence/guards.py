@@ -18,8 +18,10 @@ class PodSeen:
     """A pod as the API server shows it.
 
     Attributes:
-        started_at: epoch seconds; None while it has not started.
+        started_at: epoch seconds of its process; None while it has not started.
+        ready: whether it is ready, or was once.
         memory_kills: how often a container of it was seen to end by OOMKilled.
+        accepted_at: epoch seconds at which a node took the pod; None where only the process' start is known.
     """
 
     name: str
@@ -27,6 +29,26 @@ class PodSeen:
     restarts: int = 0
     ready: bool = True
     memory_kills: int = 0
+    accepted_at: float | None = None
+
+    @property
+    def began_at(self) -> float | None:
+        """Epoch seconds of its beginning: a restarted container makes no new pod; None while it has not begun."""
+        return self.started_at if self.accepted_at is None else self.accepted_at
+
+
+def pods_guard(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float, deadline_seconds: float) -> str:
+    """Return what is wrong with the canary's pods, as a sentence, the most telling one first; else nothing.
+
+    Args:
+        canary: pods of the canary, dead ones too.
+        stable: pods of stable, dead ones too.
+        now: epoch seconds.
+        deadline_seconds: until when a pod of the canary has to be ready.
+    """
+    return (
+        out_of_memory(canary, stable) or crash_loop(canary, stable, now) or never_ready(canary, now, deadline_seconds)
+    )
 
 
 def crash_loop(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float) -> str:
@@ -44,7 +66,7 @@ def crash_loop(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float)
 
 
 def _restart_rate(pods: Sequence[PodSeen], now: float) -> float:
-    seconds = sum(max(now - pod.started_at, 1.0) for pod in pods if pod.started_at is not None)
+    seconds = sum(max(now - pod.began_at, 1.0) for pod in pods if pod.began_at is not None)
     return sum(pod.restarts for pod in pods) / seconds if seconds > 0 else 0.0
 
 
@@ -76,9 +98,9 @@ def out_of_memory(canary: Sequence[PodSeen], stable: Sequence[PodSeen]) -> str:
 def never_ready(canary: Sequence[PodSeen], now: float, deadline_seconds: float) -> str:
     """Return a sentence where no canary pod became ready within the deadline, else nothing.
 
-    It is a matter of fact, not of chance: there is no false alarm.
+    Pods that no node has taken yet do not count. It is a matter of fact, not of chance: there is no false alarm.
     """
-    started = [pod.started_at for pod in canary if pod.started_at is not None]
+    started = [pod.began_at for pod in canary if pod.began_at is not None]
     if not started or any(pod.ready for pod in canary) or now - min(started) < deadline_seconds:
         return ""
     return f"no canary pod became ready within {deadline_seconds:.0f} s"

@@ -86,12 +86,12 @@ class SimulatedRollout:
     def _pod_seen(self, index: int, pod: SimulatedPod, elapsed_seconds: float) -> PodSeen:
         starts = self._starts(index)
         later = starts[1:][starts[1:] < elapsed_seconds]
-        process = float(later[-1]) if later.size else float(starts[0])
+        lives = np.diff([float(starts[0]), *later, elapsed_seconds])
         return PodSeen(
             name=pod.name,
             started_at=STARTED_AT + float(starts[0]),
             restarts=pod.restarts_before + int(later.size),
-            ready=elapsed_seconds - process >= _READY_SECONDS,
+            ready=bool((lives >= _READY_SECONDS).any()),
         )
 
     def users_exposed(self, windows: int) -> float:

@@ -12,7 +12,6 @@ import aiohttp
 import msgspec
 
 from analysis.durations import parse_time
-from analysis.evidence.guards import PodSeen
 from analysis.judgement import Judgement
 from analysis.measure import Look, RunMeasurer
 from analysis.providers.prometheus import PrometheusProvider
@@ -25,6 +24,7 @@ from rollout.controllers.argument_secrets import argument_secrets
 from rollout.controllers.background import Background
 from rollout.controllers.context import Context, publish
 from rollout.controllers.pinned_model import pinned_model
+from rollout.controllers.pods_seen import PodsSeen
 from rollout.controllers.terms import hash_term
 from rollout.domain.decision import Event, earliest
 from rollout.errors import CoalmineError, Conflict, InvalidSpec, LeadershipLost, Transient
@@ -35,7 +35,6 @@ from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, PODS
 Json = dict[str, Any]
 
 MEASURED_KEPT = 200
-PODS_REMEMBERED = 1000
 RECORD_BYTES_MAX = 700_000
 RECORD_SECONDS_MAX = 10.0
 RETRY_SECONDS = 5.0
@@ -53,7 +52,7 @@ class _Memory:
     measured: deque[MetricMeasured] = field(default_factory=lambda: deque(maxlen=MEASURED_KEPT))
     in_flight: set[str] = field(default_factory=set)
     looking: bool = False
-    pods: dict[str, PodSeen] = field(default_factory=dict)
+    pods: PodsSeen = field(default_factory=PodsSeen)
     recorded: bool = False
     problem: str = ""
     """Why the run cannot be measured at all; the next turn ends it by that."""
@@ -200,17 +199,15 @@ class AnalysisRunController:
         except ValueError as error:
             field = f"metadata.annotations[{WEIGHTS_ANNOTATION}]"
             raise InvalidSpec(field, str(error), "Coalmine writes it; leave it as it is") from error
-        return Look(self._context.now(), weights, tuple(memory.pods.values()))
+        return Look(self._context.now(), weights, memory.pods.all())
 
     def _see_pods(self, live: Json, memory: _Memory) -> None:
-        """Remember pods of both arms, the dead ones too: what they did counts."""
+        """Take in the pods of both arms as they are now."""
         arms = ((live["spec"].get("comparison") or {}).get("arms")) or {}
         hashes = {str((arm or {}).get("podTemplateHash") or "") for arm in arms.values()} - {""}
         for pod_hash in sorted(hashes):
             for pod in self._context.caches[PODS].find(hash_term(live["metadata"]["namespace"], pod_hash)):
-                memory.pods[pod["metadata"]["name"]] = pod_seen(pod)
-        while len(memory.pods) > PODS_REMEMBERED:
-            memory.pods.pop(next(iter(memory.pods)))
+                memory.pods.see(pod)
 
     async def _record(self, live: Json, memory: _Memory, status: AnalysisRunStatus) -> None:
         """Keep the replayable record of a verdict beside its run, before the verdict is told.
@@ -253,30 +250,3 @@ class AnalysisRunController:
             self._context.recorder.tell(ANALYSIS_RUNS, live, event)
             return False
         return True
-
-
-def pod_seen(pod: Json) -> PodSeen:
-    """What the guards and the warm-up mask read of a pod."""
-    status = pod.get("status") or {}
-    conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
-    containers = status.get("containerStatuses") or []
-    started = [((c.get("state") or {}).get("running") or {}).get("startedAt") for c in containers]
-    times = [parse_time(text) for text in started if text]
-    first = earliest(*times)
-    if first is None and status.get("startTime"):
-        first = parse_time(status["startTime"])
-    return PodSeen(
-        pod["metadata"]["name"],
-        first,
-        restarts=sum(int(c.get("restartCount", 0)) for c in containers),
-        ready=conditions.get("Ready") == "True",
-        memory_kills=sum(_killed_for_memory(c) for c in containers),
-    )
-
-
-def _killed_for_memory(container: Json) -> int:
-    """How often a container was seen to be killed for memory: the API server shows its last end only."""
-    ends = [(container.get(name) or {}).get("terminated") or {} for name in ("state", "lastState")]
-    killed = any(end.get("reason") == "OOMKilled" for end in ends)
-    # While every restart ended the way the last one did, each of them counts.
-    return max(int(container.get("restartCount", 0)), 1) if killed else 0

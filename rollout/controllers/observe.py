@@ -271,6 +271,7 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
         _demand_proof(world, spec)
     except InvalidSpec as problem:
         if not _needs_run(world):
+            progress_deadline_seconds=world.rollout.spec.progress_deadline_seconds,
             return world
         return replace(world, problems=(*world.problems, f"spec.strategy.canary.analysis.{problem}"))
     return replace(world, run_spec=msgspec.to_builtins(spec), run_arms=(current, status.stable_rs))

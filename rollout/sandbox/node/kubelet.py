@@ -86,6 +86,8 @@ class PodWorker:
     container: Container = field(default_factory=Container)
     process: asyncio.subprocess.Process | None = None
     deleted: asyncio.Event = field(default_factory=asyncio.Event)
+    conditions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By type: the status, and since when."""
 
     def __post_init__(self) -> None:
         self.spec: Json = self.pod["spec"]["containers"][0]
@@ -191,11 +193,17 @@ class PodWorker:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
+    def _changed(self, kind: str, status: str) -> str:
+        """Since when a condition has been what it is, as RFC 3339."""
+        before = self.conditions.get(kind, ("", ""))
+        if before[0] != status:
+            self.conditions[kind] = before = (status, rfc3339(time.time()))
+        return before[1]
+
     async def _report(self) -> None:
         ready = "True" if self.container.ready else "False"
-        time_ = rfc3339(time.time())
         conditions = [
-            {"type": kind, "status": status, "lastTransitionTime": time_}
+            {"type": kind, "status": status, "lastTransitionTime": self._changed(kind, status)}
             for kind, status in (
                 ("PodScheduled", "True"),
                 ("Initialized", "True"),

@@ -47,3 +47,29 @@ def test_a_canary_that_never_becomes_ready_fails_at_its_deadline() -> None:
     assert guards.never_ready(pods(2, ready=False), 500.0, 600.0) == ""
     assert guards.never_ready(pods(2), 700.0, 600.0) == ""
     assert guards.never_ready([], 700.0, 600.0) == ""
+
+
+def test_pods_that_no_node_has_taken_are_not_held_to_the_deadline() -> None:
+    waiting = [PodSeen("p", None, ready=False)]
+    assert guards.never_ready(waiting, 9999.0, 600.0) == ""
+    assert "became ready" in guards.never_ready([*waiting, *pods(1, ready=False)], 9999.0, 600.0)
+
+
+def test_a_restarted_process_does_not_put_the_deadline_off() -> None:
+    late = PodSeen("p", 650.0, ready=False, accepted_at=0.0)
+    assert "became ready" in guards.never_ready([late], 700.0, 600.0)
+
+
+@pytest.mark.parametrize(
+    ("canary", "words"),
+    [
+        (pods(1, 5, ready=False, kills=3), "killed 3 times"),
+        (pods(1, 5, ready=False, kills=1), "restarted 5 times"),
+        (pods(1, 2, ready=False, kills=1), "became ready within 600 s"),
+        (pods(1, 2, kills=1), ""),
+    ],
+)
+def test_of_all_guards_the_most_telling_one_speaks(canary: list[PodSeen], words: str) -> None:
+    said = guards.pods_guard(canary, pods(4), 700.0, 600.0)
+    assert words in said
+    assert bool(said) is bool(words)

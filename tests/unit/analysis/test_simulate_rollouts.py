@@ -279,7 +279,8 @@ def test_the_api_server_counts_restarts_that_scrapes_cannot_lose() -> None:
     )
     seen = {at: rollout.pods_seen(at)[0][row] for at in (window * 30.0, window * 30.0 + 1)}
     assert [pod.restarts for pod in seen.values()] == [0, 1]
-    assert [pod.ready for pod in seen.values()] == [True, False]
+    assert [pod.ready for pod in seen.values()] == [True, True], "it was ready once"
+    assert [rollout.pods_seen(at)[0][0].ready for at in (1.0, 60.0)] == [False, True]
 
 
 def test_weights_are_told_when_they_change() -> None:
