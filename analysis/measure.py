@@ -15,6 +15,7 @@ from analysis.evidence.guards import PodSeen, pods_guard
 from analysis.evidence.metric_parts import MetricNoise, prior
 from analysis.judge import Facts, MetricData, Running, advance, begin_run, conclude
 from analysis.judgement import Judgement, ShadowJudgement, WeightChange
+from analysis.model.sentinel.acting import ActingSentinel
 from analysis.names import first_match
 from analysis.patterns import compiled
 from analysis.providers.base import SeriesProvider
@@ -22,6 +23,7 @@ from analysis.record import RecordError, RunRecorder, digest
 from analysis.rules import MetricRule, RunRules, metric_rule, run_rules
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
 from analysis.selectors import Key, arm_of, selectors_of, sides_of
+from analysis.sentinel_verdict import with_sentinel
 from analysis.series.ages import PodStarts
 from analysis.series.places import ArmOf
 from analysis.series.watched import Watch, WatchedMetric
@@ -78,11 +80,13 @@ class Models:
         noises: learned noise by metric name; priors for the others.
         limit_raise: added to the limit of the log evidence by a model's calibration.
         shadow: a model that says what it would have said, from the same windows; it decides nothing.
+        sentinel: the model's anomaly detector; where it may fail the run, its budget is taken out of the run's.
     """
 
     noises: Mapping[str, MetricNoise] = field(default_factory=dict)
     limit_raise: float = 0.0
     shadow: Shadow | None = None
+    sentinel: ActingSentinel | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,9 @@ class RunMeasurer:
         }
         known = models or Models()
         noises = {rule.name: known.noises.get(rule.name) or prior(rule) for rule in rules.rules}
-        self._state = begin_run(rules, started_at, noises, known.limit_raise)
+        self._sentinel = known.sentinel
+        own = replace(rules, budget=rules.budget - (known.sentinel.taken if known.sentinel else 0.0))
+        self._state = begin_run(own, started_at, noises, known.limit_raise)
         self._shadow = shadow = known.shadow
         self._shadow_state = begin_run(rules, started_at, shadow.noises, shadow.limit_raise) if shadow else None
         self._recorder = RunRecorder()
@@ -208,11 +214,13 @@ class RunMeasurer:
 
     def _judge(self, seen: Look, problems: Mapping[str, tuple[str, ...]]) -> tuple[Judgement, bytes | None]:
         facts, running = self._take_in(seen, seen.now, problems)
-        judgement = replace(conclude(self._state, facts, running), shadow=self._shadowed(facts, running))
+        watched = self._sentinel.seen(self._state, facts, running) if self._sentinel else None
+        judgement = with_sentinel(conclude(self._state, facts, running), watched)
+        judgement = replace(judgement, shadow=self._shadowed(facts, running))
         if judgement.verdict is not Verdict.FAIL:
             return judgement, None
         try:
-            record = self._recorder.encode(self._state, facts, running)
+            record = self._recorder.encode(self._state, facts, running, watched)
         except RecordError:
             # The verdict stands without its record; a status without a digest says so.
             return judgement, None

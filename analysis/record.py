@@ -22,6 +22,8 @@ from analysis.evidence.noise import Noise
 from analysis.judge import Facts, Running, RunState, begin_run, conclude, replayed
 from analysis.judgement import DataState, Judgement, WeightChange
 from analysis.rules import CountsRule, Direction, GaugeRule, HistogramRule, MetricRule, RunRules
+from analysis.sentinel_seen import DRIVERS_MAX, SentinelSeen
+from analysis.sentinel_verdict import with_sentinel
 
 VERSION = 2
 MAX_BYTES = 16 * 1024 * 1024
@@ -90,6 +92,8 @@ class _Record(msgspec.Struct, frozen=True):
     weights: list[tuple[float, int]] | None
     guard: str
     metrics: list[_Metric]
+    sentinel: SentinelSeen | msgspec.UnsetType = msgspec.UNSET
+    """What it saw, as it was told: its artefact is not in the record. Absent without one."""
 
 
 @dataclass
@@ -109,9 +113,11 @@ class RunRecorder:
                 encoded = _piece_bytes(piece)
                 kept.append(_packed(encoded, kept[0]) if kept else encoded)
 
-    def encode(self, state: RunState, facts: Facts, running: Mapping[str, Running]) -> bytes:
+    def encode(
+        self, state: RunState, facts: Facts, running: Mapping[str, Running], sentinel: SentinelSeen | None = None
+    ) -> bytes:
         """Return the record of what a judgement was made of; raises RecordError where it would be too large."""
-        return _encode(state, facts, running, {name: self._unpacked(name) for name in state.metrics})
+        return _encode(state, facts, running, {name: self._unpacked(name) for name in state.metrics}, sentinel)
 
     def _unpacked(self, name: str) -> list[bytes]:
         first, *others = self._blocks.get(name) or [b""]
@@ -129,7 +135,11 @@ def _unpacked(packed: bytes, dictionary: bytes) -> bytes:
 
 
 def _encode(
-    state: RunState, facts: Facts, running: Mapping[str, Running], finished: Mapping[str, list[bytes]]
+    state: RunState,
+    facts: Facts,
+    running: Mapping[str, Running],
+    finished: Mapping[str, list[bytes]],
+    sentinel: SentinelSeen | None,
 ) -> bytes:
     record = _Record(
         version=2,
@@ -143,6 +153,7 @@ def _encode(
         weights=None if facts.weights is None else [(change.at, change.percent) for change in facts.weights],
         guard=facts.guard,
         metrics=[_metric(state, name, running[name], finished[name]) for name in state.metrics],
+        sentinel=msgspec.UNSET if sentinel is None else sentinel,
     )
     encoded = msgspec.json.encode(record, order="sorted")
     if len(encoded) > MAX_BYTES:
@@ -181,18 +192,21 @@ class Record:
         begun: the run before its first block.
         finished: blocks by metric, in order.
         running: the running block of each metric at the look.
+        sentinel: what an anomaly detector saw then; None without one.
     """
 
     begun: RunState
     facts: Facts
     finished: Mapping[str, tuple[Piece, ...]]
     running: Mapping[str, Running]
+    sentinel: SentinelSeen | None = None
 
     def judged(self) -> Judgement:
         """Return the judgement of the look; raises RecordError where the record's numbers give none."""
         try:
             with np.errstate(all="ignore"):
-                return conclude(replayed(self.begun, self.facts, self.finished), self.facts, self.running)
+                state = replayed(self.begun, self.facts, self.finished)
+                return with_sentinel(conclude(state, self.facts, self.running), self.sentinel)
         except (ArithmeticError, ValueError, IndexError) as error:
             # Who wrote the record by hand wrote numbers that no run has seen.
             raise RecordError(f"the record cannot be judged: {str(error)[:200]}") from error
@@ -200,7 +214,7 @@ class Record:
     def encoded(self) -> bytes:
         """Return the record's bytes again: the same ones where nothing else was in them."""
         blocks = {name: [_piece_bytes(piece) for piece in found] for name, found in self.finished.items()}
-        return _encode(self.begun, self.facts, self.running, blocks)
+        return _encode(self.begun, self.facts, self.running, blocks, self.sentinel)
 
 
 def decode(encoded: bytes) -> Record:
@@ -234,6 +248,7 @@ def _decoded(record: _Record) -> Record:
         facts=Facts(record.at, weights, record.guard),
         finished={m.name: tuple(_piece(block) for block in m.blocks[:MAX_BLOCKS]) for m in record.metrics},
         running={m.name: _running(m) for m in record.metrics},
+        sentinel=None if record.sentinel is msgspec.UNSET else _sentinel(record.sentinel),
     )
 
 
@@ -273,6 +288,16 @@ def _noise(noise: _Noise) -> MetricNoise:
         if min(one.omega2, one.tau2) < 0:
             raise RecordError("a variance of the record is negative")
     return MetricNoise(main, tails)
+
+
+def _sentinel(seen: SentinelSeen) -> SentinelSeen:
+    if len(seen.drivers) > DRIVERS_MAX:
+        raise RecordError(f"the record's sentinel has {len(seen.drivers)} drivers; at most {DRIVERS_MAX} are named")
+    threshold = () if seen.threshold is None else (seen.threshold,)
+    _finite(seen.budget, seen.score, seen.p_value, *threshold, *(driver.contrast for driver in seen.drivers))
+    if not 0 < seen.budget < 1:
+        raise RecordError("the budget of the record's sentinel is no ratio")
+    return seen
 
 
 def _running(metric: _Metric) -> Running:

@@ -211,8 +211,19 @@ def _events(old: AnalysisRunStatus, new: AnalysisRunStatus) -> tuple[RunEvent, .
         for result in new.metric_results
         if result.phase.completed and before.get(result.name) is not result.phase
     ]
+    events += _anomaly(old, new)
     if new.phase.completed and not old.phase.completed:
         text = f"Analysis completed: {new.phase.value}" + (f": {new.message}" if new.message else "")
         bad = new.phase is not AnalysisPhase.SUCCESSFUL
         events.append(RunEvent(f"AnalysisRun{new.phase.value}", text, warning=bad))
     return tuple(events)
+
+
+def _anomaly(old: AnalysisRunStatus, new: AnalysisRunStatus) -> tuple[RunEvent, ...]:
+    """Tell an anomaly once; one that fails the run is told as its failure."""
+    before = old.comparison.sentinel if old.comparison else None
+    now = new.comparison.sentinel if new.comparison else None
+    known = before is not None and bool(before.anomaly_at)
+    if now is None or known or now.action not in ("Report", "Pause"):
+        return ()
+    return (RunEvent("SentinelAnomaly", now.message, warning=True),)

@@ -15,6 +15,7 @@ from analysis.run_spec import (
     MetricResult,
     RuledOut,
     RunComparisonStatus,
+    SentinelComparison,
     ShadowComparison,
 )
 from analysis.verdict import AnalysisPhase, Verdict
@@ -138,8 +139,18 @@ def summarize(old: RunComparisonStatus | None, seen: Judgement) -> RunComparison
         problems=problems[:10],
         record_digest=seen.record_digest if seen.verdict is Verdict.FAIL else "",
         shadow=None if seen.shadow is None else _shadow(seen.shadow),
+        sentinel=_sentinel(old.sentinel if old is not None else None, seen),
     )
     return old if old is not None and _same_to_a_user(old, new) else new
+
+
+def _sentinel(old: SentinelComparison | None, seen: Judgement) -> SentinelComparison | None:
+    """Return what a user sees of the sentinel: its first anomaly, until the end of the run; a failure before all."""
+    stays = old is not None and bool(old.anomaly_at) and seen.anomaly != "Fail"
+    if seen.sentinel is None or stays:
+        return old
+    at = format_time(seen.at) if seen.anomaly else ""
+    return SentinelComparison(message=seen.sentinel.words, anomaly_at=at, action=seen.anomaly)
 
 
 def _shadow(seen: ShadowJudgement) -> ShadowComparison:

@@ -224,6 +224,17 @@ class ShadowComparison(Model):
     """Odds at which it would fail the run."""
 
 
+class SentinelComparison(Model):
+    """What the FailureModel's anomaly detector says of a run."""
+
+    message: str
+    """What it watches by, or the first anomaly: how large, and which metrics drove it."""
+    anomaly_at: str = ""
+    """RFC 3339; when the first anomaly was seen. Absent while there is none."""
+    action: Literal["", "Report", "Pause", "Fail"] = ""
+    """What that anomaly did."""
+
+
 class RunComparisonStatus(Model):
     """What the comparisons of a run found together."""
 
@@ -247,6 +258,8 @@ class RunComparisonStatus(Model):
     """Digest of the record that replays to this verdict."""
     shadow: ShadowComparison | None = None
     """What the model in mode Shadow says beside, where the run pinned one."""
+    sentinel: SentinelComparison | None = None
+    """What the model's anomaly detector says, where it has one; the first anomaly stays."""
 
 
 class AnalysisRunStatus(Model):

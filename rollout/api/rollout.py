@@ -199,7 +199,7 @@ class PauseCondition(Model):
     """Why and since when a rollout waits."""
 
     reason: str
-    """CanaryPauseStep, InconclusiveAnalysisRun, NoData, VerifyTimeout, BlueGreenPause or InconclusiveExperiment."""
+    """CanaryPauseStep, InconclusiveAnalysisRun, NoData, SentinelAnomaly, VerifyTimeout, or one of Argo's others."""
     start_time: str
     """RFC 3339."""
 

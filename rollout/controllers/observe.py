@@ -10,7 +10,7 @@ from analysis.arguments import pods_pattern
 from analysis.comparison_spec import ComparisonSettings
 from analysis.durations import parse_time
 from analysis.errors import InvalidSpec
-from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms
+from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms, RunComparisonStatus
 from analysis.spec import AnalysisTemplateSpec, TemplateRef
 from analysis.template import build_run, can_prove, resolve_arguments
 from analysis.verdict import AnalysisPhase
@@ -144,10 +144,16 @@ def run(obj: Json) -> RunView:
         kind=labels.get("rollout-type", ""),
         terminating=bool(obj["spec"].get("terminate")),
         no_data_since=comparison.no_data_since if comparison else "",
+        anomaly=_anomaly(comparison),
         proven_at_weight=comparison.proven_at_weight if comparison else None,
         weights=annotations.get("coalmine.dev/weights", ""),
         update_started_at=annotations.get(UPDATE, ""),
     )
+
+
+def _anomaly(comparison: RunComparisonStatus | None) -> str:
+    sentinel = comparison.sentinel if comparison else None
+    return sentinel.message if sentinel is not None and sentinel.action == "Pause" else ""
 
 
 def named_services(strategy: CanaryStrategy) -> tuple[str, ...]:

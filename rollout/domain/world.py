@@ -77,6 +77,8 @@ class RunView:
     kind: str = "Background"
     terminating: bool = False
     no_data_since: str = ""
+    anomaly: str = ""
+    """What the sentinel of its model saw, where that is to pause the update; it stays as it was first said."""
     proven_at_weight: int | None = None
     weights: str = ""
     """The weight timeline written so far."""

@@ -215,5 +215,5 @@ def _analysis(world: World, status: RolloutStatus) -> Condition | None:
         type="AnalysisPassed",
         status="True" if value == "True" else "False" if value == "False" else "Unknown",
         reason=str(run.phase),
-        message=run.message,
+        message=run.message if run.phase.completed else run.anomaly or run.message,
     )

@@ -18,6 +18,7 @@ from rollout.domain.world import RunView, World
 
 INCONCLUSIVE = "InconclusiveAnalysisRun"
 NO_DATA = "NoData"
+ANOMALY = "SentinelAnomaly"
 
 
 def background(world: World, status: RolloutStatus) -> RunView | None:
@@ -66,10 +67,10 @@ def judge(world: World, status: RolloutStatus, now: float) -> Decision[RolloutSt
         case AnalysisPhase.INCONCLUSIVE:
             known = heard is not None and (heard.name, heard.status) == (run.name, str(run.phase))
             return _resume(world, status, now) if known and _resumed(status) else _pause_inconclusive(status, run, now)
-        case _ if run.no_data_since:
-            return _pause_no_data(status, run, now)
         case _:
-            return Decision(_without_pause(status, NO_DATA))
+            turn = _hear_anomaly(status, run, heard, now)
+            data = _pause_no_data if run.no_data_since else _with_data
+            return turn.then(data(turn.status, run, now))
 
 
 def _abort(world: World, status: RolloutStatus, run: RunView, now: float) -> Decision[RolloutStatus]:
@@ -102,6 +103,24 @@ def _pause_inconclusive(status: RolloutStatus, run: RunView, now: float) -> Deci
     return Decision(msgspec.structs.replace(paused, controller_pause=True), events=(event,))
 
 
+def _hear_anomaly(
+    status: RolloutStatus, run: RunView, heard: RolloutAnalysisRunStatus | None, now: float
+) -> Decision[RolloutStatus]:
+    """Pause once for what the sentinel saw. The run goes on: evidence that comes later still aborts.
+
+    Who takes the pause back has seen the anomaly; this run pauses no more for it.
+    """
+    known = heard is not None and (heard.name, heard.message) == (run.name, run.anomaly)
+    if not run.anomaly or known or run.phase.completed:
+        return Decision(status)
+    event = Event("Warning", "RolloutPaused", f"AnalysisRun {run.name}: {run.anomaly}")
+    return Decision(_with_pause(_without_pause(status, ANOMALY), ANOMALY, now), events=(event,))
+
+
+def _with_data(status: RolloutStatus, _run: RunView, _now: float) -> Decision[RolloutStatus]:
+    return Decision(_without_pause(status, NO_DATA))
+
+
 def _pause_no_data(status: RolloutStatus, run: RunView, now: float) -> Decision[RolloutStatus]:
     if any(pause.reason == NO_DATA for pause in status.pause_conditions):
         return Decision(status)
@@ -121,7 +140,8 @@ def _without_pause(status: RolloutStatus, reason: str) -> RolloutStatus:
 
 def _mirror(status: RolloutStatus, run: RunView) -> RolloutStatus:
     """Show the run in the Rollout's status, where users look first."""
-    seen = RolloutAnalysisRunStatus(name=run.name, status=str(run.phase), message=run.message)
+    words = run.message if run.phase.completed else run.anomaly or run.message
+    seen = RolloutAnalysisRunStatus(name=run.name, status=str(run.phase), message=words)
     canary = msgspec.structs.replace(status.canary, current_background_analysis_run_status=seen)
     return msgspec.structs.replace(status, canary=canary)
 
