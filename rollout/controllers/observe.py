@@ -271,13 +271,13 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
             arms=_arms(world, current),
             weight_increases=weight_increases(world.canary),
             failure_model_digest=_model_digest(caches, world, analysis.comparison),
+            progress_deadline_seconds=world.rollout.spec.progress_deadline_seconds,
         )
         if spec.comparison is not None:
             _tell_apart(world, current)
         _demand_proof(world, spec)
     except InvalidSpec as problem:
         if not _needs_run(world):
-            progress_deadline_seconds=world.rollout.spec.progress_deadline_seconds,
             return world
         return replace(world, problems=(*world.problems, f"spec.strategy.canary.analysis.{problem}"))
     return replace(world, run_spec=msgspec.to_builtins(spec), run_arms=(current, status.stable_rs))
