@@ -6,7 +6,6 @@ and judged again by another template.
 
 import hashlib
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
@@ -21,6 +20,7 @@ from analysis.evidence.metric_state import Piece, RawCounts
 from analysis.evidence.noise import Noise
 from analysis.judge import Facts, Running, RunState, begin_run, conclude, replayed
 from analysis.judgement import DataState, Judgement, WeightChange
+from analysis.packed_looks import PackedLooks
 from analysis.rules import CountsRule, Direction, GaugeRule, HistogramRule, MetricRule, RunRules
 from analysis.sentinel_seen import DRIVERS_MAX, SentinelSeen
 from analysis.sentinel_verdict import with_sentinel
@@ -100,45 +100,37 @@ class _Record(msgspec.Struct, frozen=True):
 class RunRecorder:
     """Keeps the finished blocks of a run, packed; a run of hours needs some tens of kilobytes.
 
-    A metric's first block is kept as it is, and is the dictionary of the others: pods and shapes repeat.
+    More than a record can hold is not kept.
     """
 
-    _blocks: dict[str, list[bytes]] = field(default_factory=dict)
+    _looks: PackedLooks = field(default_factory=PackedLooks)
+    _bytes: int = 0
 
     def add(self, finished: Mapping[str, tuple[Piece, ...]]) -> None:
         """Keep blocks that were finished at a look."""
-        for name, found in finished.items():
-            kept = self._blocks.setdefault(name, [])
-            for piece in found:
-                encoded = _piece_bytes(piece)
-                kept.append(_packed(encoded, kept[0]) if kept else encoded)
+        found = {name: [msgspec.Raw(_piece_bytes(piece)) for piece in some] for name, some in finished.items() if some}
+        if found and self._bytes <= MAX_BYTES:
+            self._looks.add(msgspec.json.encode(found))
+            self._bytes += sum(len(bytes(block)) for some in found.values() for block in some)
 
     def encode(
         self, state: RunState, facts: Facts, running: Mapping[str, Running], sentinel: SentinelSeen | None = None
     ) -> bytes:
         """Return the record of what a judgement was made of; raises RecordError where it would be too large."""
-        return _encode(state, facts, running, {name: self._unpacked(name) for name in state.metrics}, sentinel)
-
-    def _unpacked(self, name: str) -> list[bytes]:
-        first, *others = self._blocks.get(name) or [b""]
-        return [first, *(_unpacked(block, first) for block in others)] if first else []
-
-
-def _packed(encoded: bytes, dictionary: bytes) -> bytes:
-    packing = zlib.compressobj(zdict=dictionary)
-    return packing.compress(encoded) + packing.flush()
-
-
-def _unpacked(packed: bytes, dictionary: bytes) -> bytes:
-    unpacking = zlib.decompressobj(zdict=dictionary)
-    return unpacking.decompress(packed) + unpacking.flush()
+        if self._bytes > MAX_BYTES:
+            raise RecordError(f"the record would have more than {self._bytes} bytes; at most {MAX_BYTES} are kept")
+        finished: dict[str, list[msgspec.Raw]] = {name: [] for name in state.metrics}
+        for look in self._looks:
+            for name, blocks in msgspec.json.decode(look, type=dict[str, list[msgspec.Raw]]).items():
+                finished[name] += blocks
+        return _encode(state, facts, running, finished, sentinel)
 
 
 def _encode(
     state: RunState,
     facts: Facts,
     running: Mapping[str, Running],
-    finished: Mapping[str, list[bytes]],
+    finished: Mapping[str, list[msgspec.Raw]],
     sentinel: SentinelSeen | None,
 ) -> bytes:
     record = _Record(
@@ -161,7 +153,7 @@ def _encode(
     return encoded
 
 
-def _metric(state: RunState, name: str, running: Running, blocks: list[bytes]) -> _Metric:
+def _metric(state: RunState, name: str, running: Running, blocks: list[msgspec.Raw]) -> _Metric:
     if len(blocks) > MAX_BLOCKS:
         raise RecordError(f'metric "{name}" has {len(blocks)} blocks; a record keeps at most {MAX_BLOCKS}')
     noise = state.metrics[name].noise
@@ -171,7 +163,7 @@ def _metric(state: RunState, name: str, running: Running, blocks: list[bytes]) -
             msgspec.to_builtins(noise.main),
             [(bound, msgspec.to_builtins(tail)) for bound, tail in sorted(noise.tails.items())],
         ),
-        blocks=[msgspec.Raw(block) for block in blocks],
+        blocks=blocks,
         running=msgspec.Raw(b"null" if running.piece is None else _piece_bytes(running.piece)),
         state=running.state.value,
         no_data_since=running.no_data_since,
@@ -213,7 +205,7 @@ class Record:
 
     def encoded(self) -> bytes:
         """Return the record's bytes again: the same ones where nothing else was in them."""
-        blocks = {name: [_piece_bytes(piece) for piece in found] for name, found in self.finished.items()}
+        blocks = {name: [msgspec.Raw(_piece_bytes(piece)) for piece in found] for name, found in self.finished.items()}
         return _encode(self.begun, self.facts, self.running, blocks, self.sentinel)
 
 

@@ -12,7 +12,7 @@ from analysis import record
 from analysis.judgement import WeightChange
 from analysis.record import RecordError, decode, digest, replay
 from tests.support.any_tables import BOUNDS, RULES
-from tests.support.judging import START, WINDOW, Look, Scenario, arm, judged, rules_of, table
+from tests.support.judging import START, WINDOW, Look, Scenario, arm, judged, looks, rules_of, table
 
 
 def whole_run(windows: int = 30) -> Scenario:
@@ -132,6 +132,15 @@ def test_records_have_a_bound(look: Look, monkeypatch: pytest.MonkeyPatch) -> No
         decode(look.record)
     with pytest.raises(RecordError, match="at most 1000 are kept"):
         _ = look.record
+
+
+def test_a_recorder_keeps_no_more_than_a_record_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "MAX_BYTES", 1000)
+    early = list(looks(whole_run(), (120.0, 240.0, 500.0)))
+    kept = [len(list(one.recorder._looks)) for one in early]
+    assert kept == [1, 1, 1]
+    with pytest.raises(RecordError, match=r"more than \d+ bytes; at most 1000 are kept"):
+        _ = early[-1].record
 
 
 def test_so_have_the_blocks_of_a_metric(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
