@@ -1,15 +1,17 @@
 """A FailureModel in a run: the run's rules and queries, and the noise that follows from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.arguments import fill_metric, run_values
 from analysis.evidence.metric_parts import MetricNoise
-from analysis.failure_model_spec import FailureModelSpec
+from analysis.failure_model_spec import FailureModelSpec, Sentinel
 from analysis.model.artefact import digest
 from analysis.model.calibrate import limit_raise
 from analysis.model.history import query_digests
 from analysis.model.noise import noises_of
+from analysis.model.sentinel.acting import ActingSentinel, acting_sentinel
+from analysis.model.sentinel.model import SentinelModel
 from analysis.names import first_match
 from analysis.rules import RunRules, metric_rule, run_rules
 from analysis.run_spec import AnalysisRunSpec, RunComparison
@@ -26,10 +28,17 @@ class RunMetrics:
 
 @dataclass(frozen=True)
 class Applied:
-    """What a model gives to a run: noise of each metric (priors where it does not apply), and a higher limit."""
+    """What a model gives to a run.
+
+    Attributes:
+        noises: of each metric; priors where the model does not apply.
+        limit_raise: what is added to the logarithm of one over the budget that is left to the evidence.
+        sentinel: the model's anomaly detector; None without one.
+    """
 
     noises: Mapping[str, MetricNoise]
     limit_raise: float
+    sentinel: ActingSentinel | None = None
 
 
 def run_metrics(spec: AnalysisRunSpec, secrets: Mapping[str, str]) -> RunMetrics:
@@ -51,3 +60,12 @@ def applied(model: FailureModelSpec, run: RunMetrics) -> Applied:
     """Return what a model that may be used gives to a run; raises InvalidSpec where one of its numbers is none."""
     noises = noises_of(model, run.rules, query_digests(run.metrics), digest(model))
     return Applied(noises, limit_raise(model.calibration, run.rules.budget))
+
+
+def with_sentinel(
+    given: Applied, model: FailureModelSpec, wanted: Sentinel, artefact: SentinelModel, run: RunMetrics
+) -> Applied:
+    """Return what a model gives together with its sentinel; raises InvalidSpec where that does not fit the run."""
+    sentinel = acting_sentinel(wanted, artefact, run.rules, given.noises)
+    raised = limit_raise(model.calibration, run.rules.budget - sentinel.taken)
+    return replace(given, limit_raise=raised, sentinel=sentinel)

@@ -13,12 +13,14 @@ from analysis.durations import format_time
 from analysis.errors import InvalidSpec
 from analysis.evidence.metric_parts import MetricNoise
 from analysis.failure_model_spec import Certificate, Detection, HeldOut
+from analysis.model.applied import Applied, RunMetrics
 from analysis.model.binomial import lower_bound, upper_bound
 from analysis.model.faults import Fault, faults_of
 from analysis.model.history import PIECES_MAX, SEGMENT_SECONDS, Piece
 from analysis.model.placebo import Release, placebo
 from analysis.model.plan import Plan
 from analysis.model.play import Outcome, play
+from analysis.model.sentinel.acting import ActingSentinel
 from analysis.percent import format_percent
 from analysis.rules import RunRules
 
@@ -36,6 +38,7 @@ class Trial:
         pieces: how many pieces of held-out history are expected; faulty releases are spread over them.
         piece_seconds: length of each.
         seed: chooses the posing pods.
+        sentinel: looks on where it may fail a release; None where there is none, or it may not.
     """
 
     rules: RunRules
@@ -45,6 +48,15 @@ class Trial:
     piece_seconds: float = SEGMENT_SECONDS
     limit_raise: float = 0.0
     seed: int = 0
+    sentinel: ActingSentinel | None = None
+
+
+def trial_of(
+    given: Applied, metrics: RunMetrics, plan: Plan, pieces: int, piece_seconds: float = SEGMENT_SECONDS
+) -> Trial:
+    """Return the trial of what a model gives to a run; its sentinel looks on where it may fail a release."""
+    sentinel = given.sentinel if given.sentinel is not None and given.sentinel.taken else None
+    return Trial(metrics.rules, given.noises, plan, pieces, piece_seconds, given.limit_raise, sentinel=sentinel)
 
 
 @dataclass
@@ -97,7 +109,7 @@ def played(trial: Trial, tally: Tally, number: int, piece: Piece, *, faults: boo
         release = _placebo(trial, piece, number * PLACEBOS_A_SEGMENT + again)
         if release is None:
             return
-        outcome = play(release, trial.rules, trial.noises, trial.limit_raise, to_the_end=True)
+        outcome = play(release, trial.rules, trial.noises, trial.limit_raise, to_the_end=True, sentinel=trial.sentinel)
         tally.placebos.append((number, outcome))
         tally.begins[number] = piece.began_at
         yield outcome
@@ -123,7 +135,8 @@ def _with_fault(trial: Trial, fault: Fault, tally: Tally, number: int, piece: Pi
     release = _placebo(trial, piece, number * PLACEBOS_A_SEGMENT)
     if release is None or not release.tables[fault.metric].canary.pods:
         return
-    outcome = play(fault.put_into(release, trial.seed + number), trial.rules, trial.noises, trial.limit_raise)
+    faulty = fault.put_into(release, trial.seed + number)
+    outcome = play(faulty, trial.rules, trial.noises, trial.limit_raise, sentinel=trial.sentinel)
     tally.faulty.setdefault(fault.name, []).append(outcome)
     yield outcome
 

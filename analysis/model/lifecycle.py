@@ -30,9 +30,18 @@ from analysis.percent import parse_percent
 
 Phase = Literal["", "Invalid", "Candidate", "Shadow", "Active", "Degraded", "Expired", "Retired"]
 
-READY, SOUND = "Ready", "Sound"
+READY, SOUND, SENTINEL = "Ready", "Sound", "SentinelReady"
 RECERTIFY_SECONDS = 86_400.0
 """Once a day the certificate is made again, with the history that came since."""
+
+
+@dataclass(frozen=True)
+class SentinelStanding:
+    """Whether a model's sentinel can act in the runs of its Rollout, as its condition says it."""
+
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class ModelWorld:
         certificate: what a job found since the last turn, for the digest of this spec; None while there is nothing new.
         drifted: what that job says of drift, as a sentence; empty where there is none.
         problem: why the last job found nothing.
+        sentinel: what became of its artefact; None without a sentinel. It decides nothing about the phase.
     """
 
     name: str
@@ -55,6 +65,7 @@ class ModelWorld:
     certificate: Certificate | None = None
     drifted: str = ""
     problem: str = ""
+    sentinel: SentinelStanding | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +84,16 @@ def decide(world: ModelWorld, now: float) -> FailureModelStatus:
     sound = _sound(world, same=same, now=now)
     found = _standing(world, problems, certificate, sound, now)
     ready: Literal["True", "False"] = "True" if found.phase in ("Active", "Shadow") else "False"
+    told = [_condition(world, READY, ready, found.reason, found.message, now), sound]
+    if world.sentinel is not None and not problems:
+        watching = world.sentinel
+        told.append(_condition(world, SENTINEL, watching.status, watching.reason, watching.message, now))
     return FailureModelStatus(
         observed_generation=world.generation,
         digest=name,
         phase=found.phase,
         certificate=certificate,
-        conditions=(_condition(world, READY, ready, found.reason, found.message, now), sound),
+        conditions=tuple(told),
     )
 
 

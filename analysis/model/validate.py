@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from analysis.durations import parse_time
-from analysis.errors import InvalidSpec
+from analysis.errors import InvalidSpec, NotSupportedYet
 from analysis.failure_model_spec import Calibration, FailureModelSpec, LoadElasticity, ModelMetric, ModelNoise, Sentinel
 from analysis.limits import duration
 from analysis.model.decimals import parse_decimal
@@ -111,6 +111,8 @@ def _sentinel(sentinel: Sentinel, field: str) -> Iterator[InvalidSpec]:
         yield InvalidSpec(f"{field}.artifact", "must have one of configMapRef and url", "name where the JSON is, once")
     if artifact.url and not artifact.url.startswith("oci://"):
         yield InvalidSpec(f"{field}.artifact.url", "is in no registry", "write oci://<registry>/<repository>")
+    elif artifact.url:
+        yield NotSupportedYet(f"{field}.artifact.url", "put the JSON into a ConfigMap, and name it in configMapRef")
     if not _DIGEST.fullmatch(artifact.digest):
         yield InvalidSpec(f"{field}.artifact.digest", "is no digest", "write the one that the export printed")
     if (sentinel.on_anomaly == "Fail") != (sentinel.budget is not None):

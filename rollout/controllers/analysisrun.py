@@ -186,7 +186,7 @@ class AnalysisRunController:
             namespace = live["metadata"]["namespace"]
             secrets = await argument_secrets(self._context.client, namespace, spec)
             began = parse_time(status.started_at) if status.started_at else self._context.now()
-            models = pinned_model(self._context, live, spec, secrets)
+            models = await pinned_model(self._context, live, spec, secrets)
             memory.measurer = RunMeasurer(spec, namespace, began, self._provider, secrets, models)
         return memory.measurer
 

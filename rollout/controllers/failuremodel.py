@@ -10,11 +10,20 @@ import aiohttp
 import msgspec
 
 from analysis.failure_model_spec import Certificate, FailureModelSpec, FailureModelStatus
-from analysis.model.applied import applied, run_metrics
+from analysis.model.applied import Applied, RunMetrics, applied, run_metrics
 from analysis.model.artefact import digest
-from analysis.model.certify import Tally, Trial, certificate, played
+from analysis.model.certify import Tally, Trial, certificate, played, trial_of
 from analysis.model.history import Piece, pieces_between, read_piece
-from analysis.model.lifecycle import RECERTIFY_SECONDS, ModelWorld, certificate_due, decide, held_out_from, wakes_at
+from analysis.model.lifecycle import (
+    RECERTIFY_SECONDS,
+    SENTINEL,
+    ModelWorld,
+    SentinelStanding,
+    certificate_due,
+    decide,
+    held_out_from,
+    wakes_at,
+)
 from analysis.model.soundness import drifted
 from analysis.providers.prometheus import PrometheusProvider
 from rollout.api.failuremodel import FailureModel
@@ -22,7 +31,8 @@ from rollout.api.rollout import Rollout
 from rollout.controllers.argument_secrets import argument_secrets
 from rollout.controllers.background import Background
 from rollout.controllers.context import Context, publish
-from rollout.controllers.model_source import model_of, model_source
+from rollout.controllers.model_source import ModelSource, model_of, model_source
+from rollout.controllers.sentinel_source import applied_whole, standing
 from rollout.domain.decision import Event, earliest
 from rollout.errors import CoalmineError, InvalidSpec
 from rollout.kube.cache import Key
@@ -77,12 +87,35 @@ class FailureModelController:
             # The API server's schema refuses this; an object from before the CRD's last version may still be there.
             return None
         now = self._context.now()
-        world = self._observe(key, model)
+        sentinel = await self._sentinel(key, model.spec)
+        world = self._observe(key, model, sentinel)
         status = decide(world, now)
         await publish(self._context, FAILURE_MODELS, live, status, _events(model.status, status))
-        return earliest(wakes_at(world, status, now), self._certify(key, model, status, now))
+        again = now + RETRY_SECONDS if sentinel is not None and sentinel.status != "True" else None
+        return earliest(wakes_at(world, status, now), self._certify(key, model, status, now), again)
 
-    def _observe(self, key: Key, model: FailureModel) -> ModelWorld:
+    async def _sentinel(self, key: Key, spec: FailureModelSpec) -> SentinelStanding | None:
+        """What became of the model's sentinel: its artefact is read at each turn, which are few."""
+        if spec.sentinel is None:
+            return None
+        try:
+            _, metrics = await self._measured(key, spec)
+        except CoalmineError as error:
+            return SentinelStanding("Unknown", "NoRun", f"it is not known whether it fits: {error}")
+        return await standing(self._context.client, key[0], spec, metrics)
+
+    async def _measured(self, key: Key, spec: FailureModelSpec) -> tuple[ModelSource, RunMetrics]:
+        source = model_source(self._context.caches, key[0], spec)
+        return source, run_metrics(source.run, await argument_secrets(self._context.client, key[0], source.run))
+
+    async def _given(self, key: Key, spec: FailureModelSpec, metrics: RunMetrics) -> Applied:
+        """What the model gives to runs; without its sentinel where that cannot be used, which its condition tells."""
+        try:
+            return await applied_whole(self._context.client, key[0], spec, metrics)
+        except CoalmineError:
+            return applied(spec, metrics)
+
+    def _observe(self, key: Key, model: FailureModel, sentinel: SentinelStanding | None) -> ModelWorld:
         memory = self._memory(key, model.spec)
         return ModelWorld(
             name=key[1],
@@ -93,6 +126,7 @@ class FailureModelController:
             certificate=memory.certificate,
             drifted=memory.drifted,
             problem=memory.problem,
+            sentinel=sentinel,
         )
 
     def _memory(self, key: Key, spec: FailureModelSpec) -> _Memory:
@@ -146,14 +180,13 @@ class FailureModelController:
 
     async def _tried(self, key: Key, spec: FailureModelSpec) -> tuple[Trial, Tally]:
         """Read held-out history piece by piece, and play each; nothing of it is kept but the outcomes."""
-        source = model_source(self._context.caches, key[0], spec)
-        metrics = run_metrics(source.run, await argument_secrets(self._context.client, key[0], source.run))
+        source, metrics = await self._measured(key, spec)
         begin = held_out_from(spec)
         if begin is None:
             raise InvalidSpec("spec.training.to", "is empty, so it is not known which history is held out", "name it")
         begins = pieces_between(begin, self._context.now() - SETTLED_SECONDS, source.segment_seconds)
-        given = applied(spec, metrics)
-        trial = Trial(metrics.rules, given.noises, source.plan, len(begins), source.segment_seconds, given.limit_raise)
+        given = await self._given(key, spec, metrics)
+        trial = trial_of(given, metrics, source.plan, len(begins), source.segment_seconds)
         tally = Tally()
         for number, begins_at in enumerate(begins):
             piece = await read_piece(source.history(metrics), self._provider, begins_at, source.segment_seconds)
@@ -173,8 +206,16 @@ class FailureModelController:
 
 
 def _events(old: FailureModelStatus, new: FailureModelStatus) -> tuple[Event, ...]:
+    told = _about_sentinel(old, new)
     if old.phase == new.phase:
-        return ()
+        return told
     condition = new.conditions[0]
     good = new.phase in ("Active", "Shadow", "Candidate", "Retired")
-    return (Event("Normal" if good else "Warning", f"FailureModel{new.phase}", condition.message),)
+    return (Event("Normal" if good else "Warning", f"FailureModel{new.phase}", condition.message), *told)
+
+
+def _about_sentinel(old: FailureModelStatus, new: FailureModelStatus) -> tuple[Event, ...]:
+    before, now = (next((c for c in status.conditions if c.type == SENTINEL), None) for status in (old, new))
+    if now is None or now.status != "False" or (before is not None and before.reason == now.reason):
+        return ()
+    return (Event("Warning", f"Sentinel{now.reason}", now.message),)

@@ -6,23 +6,27 @@ from typing import Any
 import msgspec
 
 from analysis.measure import Models, Shadow
-from analysis.model.applied import applied, run_metrics
+from analysis.model.applied import RunMetrics, applied, run_metrics
 from analysis.model.lifecycle import shadowed, usable
 from analysis.run_spec import AnalysisRunSpec
 from rollout.api.failuremodel import FailureModel
 from rollout.controllers.context import Context
+from rollout.controllers.sentinel_source import applied_whole
 from rollout.domain.decision import Event
-from rollout.errors import InvalidSpec
+from rollout.errors import CoalmineError, InvalidSpec, Transient
 from rollout.kube.resources import ANALYSIS_RUNS, FAILURE_MODELS
 
 Json = dict[str, Any]
 
 
-def pinned_model(context: Context, live: Json, spec: AnalysisRunSpec, secrets: Mapping[str, str]) -> Models:
+async def pinned_model(context: Context, live: Json, spec: AnalysisRunSpec, secrets: Mapping[str, str]) -> Models:
     """Return what the run's model gives to it, and tell where it gives nothing.
 
     A model that is missing, changed or not certified never stops a run and never helps it pass: the priors hold, and
-    the verdict is marked as not certified.
+    the verdict is marked as not certified. Without its sentinel the rest of a model is used.
+
+    Raises:
+        Transient: the sentinel cannot be read at the moment.
     """
     pinned = spec.comparison.failure_model if spec.comparison else None
     if pinned is None:
@@ -30,16 +34,30 @@ def pinned_model(context: Context, live: Json, spec: AnalysisRunSpec, secrets: M
     problem, found = _looked_up(context, (live["metadata"]["namespace"], pinned.name), pinned.digest)
     if found is not None:
         try:
-            given = applied(found.spec, run_metrics(spec, secrets))
+            metrics = run_metrics(spec, secrets)
+            given = applied(found.spec, metrics)
         except InvalidSpec as error:
             problem = str(error)
         else:
             if shadowed(found.spec, found.status, pinned.digest):
                 return Models(shadow=Shadow(pinned.digest, given.noises, given.limit_raise))
-            return Models(given.noises, given.limit_raise)
+            return await _whole(context, live, found, metrics)
     words = f'FailureModel "{pinned.name}" is not used, and the priors hold: {problem}'
     context.recorder.tell(ANALYSIS_RUNS, live, Event("Warning", "FailureModelNotUsed", words))
     return Models()
+
+
+async def _whole(context: Context, live: Json, model: FailureModel, metrics: RunMetrics) -> Models:
+    """Return what a model gives with its sentinel; without it, told, where that cannot be used."""
+    try:
+        given = await applied_whole(context.client, live["metadata"]["namespace"], model.spec, metrics)
+    except Transient:
+        raise
+    except CoalmineError as error:
+        words = f'the run goes on without the sentinel of FailureModel "{model.metadata.name}": {error}'
+        context.recorder.tell(ANALYSIS_RUNS, live, Event("Warning", "SentinelNotUsed", words))
+        given = applied(model.spec, metrics)
+    return Models(given.noises, given.limit_raise, sentinel=given.sentinel)
 
 
 def _looked_up(context: Context, key: tuple[str, str], digest: str) -> tuple[str, FailureModel | None]:
