@@ -111,7 +111,7 @@ def _sentinel(sentinel: Sentinel, field: str) -> Iterator[InvalidSpec]:
         yield InvalidSpec(f"{field}.artifact", "must have one of configMapRef and url", "name where the JSON is, once")
     if artifact.url and not artifact.url.startswith("oci://"):
         yield InvalidSpec(f"{field}.artifact.url", "is in no registry", "write oci://<registry>/<repository>")
-    elif artifact.url:
+    elif artifact.url and artifact.config_map_ref is None:
         yield NotSupportedYet(f"{field}.artifact.url", "put the JSON into a ConfigMap, and name it in configMapRef")
     if not _DIGEST.fullmatch(artifact.digest):
         yield InvalidSpec(f"{field}.artifact.digest", "is no digest", "write the one that the export printed")

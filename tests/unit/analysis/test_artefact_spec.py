@@ -123,6 +123,7 @@ def test_more_tails_than_are_used_are_told() -> None:
         (_set("sentinel", "artifact", "configMapRef", to=None), "sentinel.artifact"),
         (_set("sentinel", "artifact", "url", to="oci://registry/sentinel"), "sentinel.artifact"),
         (_set("sentinel", "artifact", to={"digest": DIGEST, "url": "http://x"}), "sentinel.artifact.url"),
+        (_set("sentinel", "artifact", to={"digest": DIGEST, "url": "oci://x/y"}), "sentinel.artifact.url"),
     ],
 )
 def test_each_problem_names_its_field_alone(damage: Callable[[Json], None], place: str | None) -> None:
