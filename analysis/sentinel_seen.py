@@ -74,6 +74,6 @@ class SentinelSeen:
         usual = f"at most {format_percent(self.budget)} of healthy rollouts get beyond {format_decimal(self.threshold)}"
         if not self.alarm:
             return f"the sentinel ({self.type}) sees nothing unusual; {usual}"
-        driven = ", ".join(f"{one.feature[:_SHOWN]} {one.contrast:+.3g} standard errors" for one in self.drivers)
+        driven = ", ".join(f"{one.feature[:_SHOWN]} ({one.contrast:+.3g} standard errors)" for one in self.drivers)
         why = f"; driven by {driven}" if driven else ""
         return f"the sentinel ({self.type}) sees an anomaly: score {format_decimal(self.score)}, and {usual}{why}"

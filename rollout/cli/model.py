@@ -26,7 +26,8 @@ FILE has AnalysisTemplates and the Rollout, or names presets. History comes from
 name (or --address), in pieces of forty minutes, or from a file that --record kept earlier. The pods of the version that
 most pods were of are stable's; a release that was under way at that time is left out.
 The model is written as YAML, to be reviewed and committed; it decides nothing before the operator has certified it on
-history that came later. Exit codes: 0 written, 1 an error, 3 wrong usage."""
+history that came later. With --sentinel, the anomaly detector's ConfigMap follows it in the same file; every second
+piece is kept from learning to say what is unusual. Exit codes: 0 written, 1 an error, 3 wrong usage."""
 _CERTIFY = """\
 MODEL is a FailureModel in YAML; FILE as for `fit`. Random stable pods pose as the canary in history after the model's
 training, with the Rollout's own steps, and the real judge looks on; then known faults are put into the same releases.
@@ -47,6 +48,7 @@ def add(commands: Verbs) -> None:
         verbs, "fit", fit, words="learn a FailureModel from history", more=_FIT,
         example="coalmine model fit template.yaml rollout.yaml --output model.yaml\n"
         "coalmine model fit template.yaml rollout.yaml --from 2026-11-05T00:00:00Z --to 2026-11-08T00:00:00Z\n"
+        "coalmine model fit template.yaml rollout.yaml --sentinel Mahalanobis --output model.yaml\n"
         "coalmine model fit coalmine-istio-http --rollout checkout -n shop --address http://127.0.0.1:9090",
     )  # fmt: skip
     _add_history_flags(parser)
@@ -55,6 +57,7 @@ def add(commands: Verbs) -> None:
         "--valid-for", type=seconds, default=60 * 86_400.0, metavar="DURATION", help="from now; default: 1440h"
     )
     parser.add_argument("--enforce", action="store_true", help="use it once it is certified; default: mode Shadow")
+    _add_sentinel_flags(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
     parser = add_file_verb(
         verbs, "certify", certify, words="try a FailureModel on history it has not seen", more=_CERTIFY,
@@ -74,6 +77,20 @@ def add(commands: Verbs) -> None:
         example="coalmine model export model.yaml > model.json",
     )  # fmt: skip
     parser.add_argument("model", type=Path, metavar="MODEL", help="the FailureModel")
+
+
+def _add_sentinel_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sentinel",
+        choices=("Mahalanobis", "NearestNeighbors", "IsolationForest"),
+        help="learn an anomaly detector over all metrics too; its ConfigMap is written behind the model",
+    )
+    parser.add_argument(
+        "--on-anomaly", choices=("Pause", "Report", "Fail"), default="Pause", help="what it does; default: Pause"
+    )
+    parser.add_argument(
+        "--sentinel-budget", metavar="P", help="taken out of the false-rollback budget; with --on-anomaly Fail only"
+    )
 
 
 def _add_history_flags(parser: argparse.ArgumentParser) -> None:
@@ -99,17 +116,24 @@ def fit(arguments: argparse.Namespace) -> int:
     """Learn, and write the model."""
     from rollout.cli.model_fit import as_yaml, fitted
     from rollout.cli.model_history import asked, read
+    from rollout.cli.model_sentinel import check, with_fitted_sentinel
     from rollout.cli.model_words import learned
 
+    check(arguments)
     question = asked(arguments)
-    model = fitted(question, read(question), arguments)
-    text = as_yaml(model)
+    pieces = read(question)
+    model = fitted(question, pieces, arguments)
+    more, words = "", []
+    if arguments.sentinel is not None:
+        watched = with_fitted_sentinel(model, question, pieces, arguments)
+        model, more, words = watched.model, f"---\n{watched.config_map}", [watched.words]
+    text = as_yaml(model) + more
     if arguments.output is None:
         sys.stdout.write(text)
     else:
         _write(arguments.output, text.encode())
         tell(f"written to {arguments.output}")
-    for line in learned(model.spec):
+    for line in [*learned(model.spec), *words]:
         tell(line)
     return 0
 
@@ -119,11 +143,13 @@ def certify(arguments: argparse.Namespace) -> int:
     from analysis.model.lifecycle import keeps
     from rollout.cli.model_fit import certified
     from rollout.cli.model_history import asked, read
+    from rollout.cli.model_sentinel import artefact_in
     from rollout.cli.model_words import certificate_words
 
     model = _model(arguments.model)
+    artefact = artefact_in(arguments.model, model.spec)
     question = asked(arguments, trained_until=model.spec.training.to)
-    found, drift = certified(model.spec, question, read(question))
+    found, drift = certified(model.spec, question, read(question), artefact)
     show(certificate_words(found, drift))
     return 0 if keeps(found) and not drift else FAILED
 

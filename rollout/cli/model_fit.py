@@ -16,12 +16,21 @@ from analysis.failure_model_spec import (
     PlaceboCalibration,
     TrainingProvenance,
 )
-from analysis.model.applied import applied
-from analysis.model.certify import PLACEBOS_A_SEGMENT, Tally, Trial, certificate, placebo_quantile99, tried
+from analysis.model.applied import applied, with_sentinel
+from analysis.model.certify import (
+    PLACEBOS_A_SEGMENT,
+    Tally,
+    Trial,
+    certificate,
+    placebo_quantile99,
+    trial_of,
+    tried,
+)
 from analysis.model.decimals import decimal_text
 from analysis.model.history import SEGMENT_SECONDS, Piece, data_digest, query_digests
 from analysis.model.learn.metrics import learn
 from analysis.model.learn.warm_up import with_warm_ups
+from analysis.model.sentinel.model import SentinelModel
 from analysis.model.soundness import drifted
 from rollout import __version__
 from rollout.api.failuremodel import FailureModel
@@ -51,7 +60,7 @@ def fitted(question: Question, pieces: Sequence[Piece], arguments: argparse.Name
         ),
         metrics=metrics,
     )
-    tally = _played(question, spec, pieces, faults=False)
+    tally = _played(_trial(question, spec, len(pieces)), pieces, faults=False)
     quantile = decimal_text(placebo_quantile99(tally), "calibration.placebos.quantile99")
     placebos = PlaceboCalibration(count=len(tally.placebos), quantile99=quantile)
     spec = msgspec.structs.replace(spec, calibration=Calibration(placebos=placebos))
@@ -66,13 +75,14 @@ def _window(question: Question) -> str:
     return f"{max(intervals, key=intervals.count):g}s"
 
 
-def _trial(question: Question, spec: FailureModelSpec, pieces: int) -> Trial:
+def _trial(question: Question, spec: FailureModelSpec, pieces: int, artefact: SentinelModel | None = None) -> Trial:
     given = applied(spec, question.metrics)
-    return Trial(question.metrics.rules, given.noises, question.plan, pieces, limit_raise=given.limit_raise)
+    if spec.sentinel is not None and artefact is not None:
+        given = with_sentinel(given, spec, spec.sentinel, artefact, question.metrics)
+    return trial_of(given, question.metrics, question.plan, pieces)
 
 
-def _played(question: Question, spec: FailureModelSpec, pieces: Sequence[Piece], *, faults: bool) -> Tally:
-    trial = _trial(question, spec, len(pieces))
+def _played(trial: Trial, pieces: Sequence[Piece], *, faults: bool) -> Tally:
     progress = Progress("placebos played", PLACEBOS_A_SEGMENT * len(pieces))
     tally = Tally()
     played = 0
@@ -83,10 +93,13 @@ def _played(question: Question, spec: FailureModelSpec, pieces: Sequence[Piece],
     return tally
 
 
-def certified(spec: FailureModelSpec, question: Question, pieces: Sequence[Piece]) -> tuple[Certificate, str]:
-    """Try a model on pieces it has not seen; the certificate, and what drifted."""
-    tally = _played(question, spec, pieces, faults=True)
-    return certificate(_trial(question, spec, len(pieces)), tally), drifted(tally)
+def certified(
+    spec: FailureModelSpec, question: Question, pieces: Sequence[Piece], artefact: SentinelModel | None
+) -> tuple[Certificate, str]:
+    """Try a model, and its sentinel where that may fail a release, on unseen pieces; the certificate, and a drift."""
+    trial = _trial(question, spec, len(pieces), artefact)
+    tally = _played(trial, pieces, faults=True)
+    return certificate(trial, tally), drifted(tally)
 
 
 def as_yaml(model: FailureModel) -> str:
