@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from analysis.durations import format_time
 from analysis.judgement import DataState, Judgement, MetricJudgement
-from analysis.percent import format_percent
+from analysis.percent import format_decimal, format_percent
 from analysis.phrases import change, data, effect, evidence, listed, odds, short, still_possible, tolerated
 from analysis.verdict import Verdict
 
@@ -46,7 +46,7 @@ def _failure(seen: Judgement, acting: list[MetricJudgement]) -> str:
 
 def _is_combined(seen: Judgement) -> bool:
     """Whether a failure is owed to many small harms together rather than to one metric."""
-    if any(metric.guard for metric in _acting(seen)):
+    if seen.anomaly == "Fail" or any(metric.guard for metric in _acting(seen)):
         return False
     combined = seen.log_combined + math.log(max(seen.combined_share, 1e-300))
     return all(combined > _weighted(metric) for metric in _acting(seen))
@@ -80,12 +80,15 @@ def describe(seen: Judgement) -> str:
     """Return the whole judgement as text of several lines: the verdict, each metric, what is excluded, what next."""
     weight = "" if seen.weight_percent is None else f" at weight {seen.weight_percent}%"
     who = f' by "{seen.culprit}"' if seen.verdict is Verdict.FAIL and not _is_combined(seen) else ""
+    who = " by the sentinel, not by the evidence," if seen.anomaly == "Fail" else who
     lines = [f"{seen.verdict.value}{who} at {format_time(seen.at)}{weight}: {seen.explanation}"]
     lines.append(f"  in all: {_odds(seen)} (false-rollback budget {format_percent(math.exp(-seen.log_limit))})")
     lines += [line for metric in _worst_first(seen) for line in _metric_lines(metric)]
     if _acting(seen) and seen.combined_share > 0:
         share = format_percent(seen.combined_share)
         lines.append(f"  many small harms together ({share} of the budget): {evidence(seen.log_combined)}")
+    if seen.sentinel is not None and seen.sentinel.words not in seen.explanation:
+        lines.append(f"  {seen.sentinel.words}; its score now is {format_decimal(seen.sentinel.score)}")
     ruled_out = [f"{m.name} worse than {tolerated(m)}" for m in seen.metrics if m.proven and m.tolerance]
     lines.append(f"  ruled out: {', '.join(ruled_out) or 'nothing yet'}")
     if not seen.certified:
@@ -112,6 +115,8 @@ _LOOK_AT = {
 def next_step(seen: Judgement) -> str:
     """Return what a person does now, as one sentence."""
     acting = _acting(seen)
+    if seen.anomaly == "Pause":
+        return "look at what drove the score; `coalmine promote` goes on, `coalmine abort` gives the update up"
     match seen.verdict:
         case Verdict.FAIL:
             return f"the rollout takes traffic back to stable; {_look_at(seen)}, then release a fix"

@@ -112,6 +112,9 @@ def explain_run(run: AnalysisRun, again: Replay | None) -> list[str]:
     status = run.status
     head = f"AnalysisRun {run.metadata.name} is {status.phase}" + (f": {status.message}" if status.message else "")
     lines = [head, _times(status)]
+    sentinel = status.comparison.sentinel if status.comparison else None
+    if sentinel is not None:
+        lines.append(f"At {sentinel.anomaly_at} {sentinel.message}" if sentinel.anomaly_at else sentinel.message)
     for result in status.metric_results:
         metric = next((m for m in run.spec.metrics if m.name == result.name), None)
         lines += ["", *_metric(result, metric)]
