@@ -30,7 +30,7 @@ def with_sentinel(judgement: Judgement, seen: SentinelSeen | None) -> Judgement:
         case "Fail":
             return replace(judgement, verdict=Verdict.FAIL, explanation=seen.words)
         case "Pause":
-            return replace(judgement, verdict=Verdict.INCONCLUSIVE, explanation=f"paused: {seen.words}")
+            return replace(judgement, verdict=Verdict.INCONCLUSIVE, explanation=seen.words)
         case "Report" if judgement.verdict is not Verdict.FAIL:
             return replace(judgement, explanation=f"{judgement.explanation}; {seen.words}")
         case _:
