@@ -133,6 +133,82 @@ def test_missing_data_stop_an_update_before_its_promotion_too() -> None:
     assert reasons(model) == ["NoData"]
 
 
+ANOMALY = "the sentinel (Mahalanobis) sees an anomaly: score 41"
+
+
+def test_an_anomaly_pauses_once_and_the_run_goes_on_until_a_person_has_looked() -> None:
+    model = update([{"setWeight": 25}, {"pause": {"duration": "30s"}}, {"setWeight": 50}, {"pause": {}}], analysed=True)
+    run = run_of(model).name
+    model.run(anomaly=ANOMALY)
+    decision = model.turn()
+    assert [(event.reason, ANOMALY in event.message) for event in decision.events] == [("RolloutPaused", True)]
+    condition = next(c for c in decision.status.conditions if c.type == "AnalysisPassed")
+    assert (condition.status, condition.message) == ("Unknown", ANOMALY)
+    model.now += 600
+    model.settle()
+    assert (weight(model), reasons(model), run_of(model).name) == (25, ["CanaryPauseStep", "SentinelAnomaly"], run)
+    model.now += 2
+    model.status(pause_conditions=())
+    model.settle()
+    # The same run goes on, and the anomaly that somebody has seen pauses nothing more; missing data still do.
+    assert (weight(model), reasons(model), run_of(model).name) == (50, ["CanaryPauseStep"], run)
+    model.run(no_data_since="2026-01-01T00:00:00Z")
+    model.settle()
+    model.run(no_data_since="")
+    model.settle()
+    assert reasons(model) == ["CanaryPauseStep"]
+
+
+def test_an_anomaly_of_another_update_pauses_again() -> None:
+    steps: list[dict[str, Any]] = [{"setWeight": 25}, {"verify": {}}]
+    model = update(steps, analysed=True)
+    first = run_of(model).name
+    model.run(anomaly=ANOMALY)
+    model.settle()
+    model.status(pause_conditions=())
+    model.settle()
+    assert reasons(model) == []
+    model.now += 60
+    model.edit(spec("v3", routed=True, steps=steps, canary={"analysis": ANALYSIS}))
+    model.settle()
+    assert (reasons(model), run_of(model).name == first) == ([], False)
+    model.run(anomaly=ANOMALY)
+    model.settle()
+    assert reasons(model) == ["SentinelAnomaly"]
+
+
+def test_an_anomaly_stops_an_update_before_its_promotion_too() -> None:
+    model = update([{"setWeight": 25}, {"pause": {}}], analysed=True)
+    model.run(anomaly=ANOMALY)
+    model.status(pause_conditions=(), current_step_index=2)
+    model.settle()
+    assert model.rollout.status.stable_rs != model.rollout.status.current_pod_hash
+    assert reasons(model) == ["SentinelAnomaly"]
+
+
+def test_evidence_that_comes_while_an_anomaly_pauses_still_aborts() -> None:
+    model = update([{"setWeight": 25}, {"pause": {}}], analysed=True)
+    model.run(anomaly=ANOMALY)
+    model.settle()
+    model.run(phase=AnalysisPhase.FAILED, message="errors doubled")
+    decision = model.turn()
+    assert decision.actions[0] == act.SetWeight("web", "canary", "stable", 0)
+    assert "errors doubled" in decision.status.message
+    model.settle()
+    assert (weight(model), reasons(model)) == (0, [])
+
+
+def test_a_run_that_ends_well_after_its_anomaly_was_seen_pauses_no_more() -> None:
+    model = update([{"setWeight": 25}, {"verify": {}}, {"setWeight": 50}, {"pause": {}}], analysed=True)
+    model.run(anomaly=ANOMALY)
+    model.settle()
+    model.status(pause_conditions=())
+    model.settle()
+    model.run(phase=AnalysisPhase.SUCCESSFUL, proven_at_weight=25)
+    model.settle()
+    assert (weight(model), reasons(model)) == (50, ["CanaryPauseStep"])
+
+
 INCONCLUSIVE_PATCHES: dict[str, dict[str, Any]] = {
     "resumed": {"pause_conditions": ()},
     "promoted as Argo does": {"pause_conditions": (), "controller_pause": False, "current_step_index": 2},
