@@ -13,22 +13,23 @@ from analysis.condition import Value, assess
 from analysis.errors import InvalidSpec, MeasurementError
 from analysis.evidence.guards import PodSeen, pods_guard
 from analysis.evidence.metric_parts import MetricNoise, prior
-from analysis.judge import Facts, MetricData, Running, advance, begin_run, conclude
+from analysis.judge import Facts, MetricData, Running, RunState, advance, begin_run, conclude
 from analysis.judgement import Judgement, ShadowJudgement, WeightChange
 from analysis.model.sentinel.acting import ActingSentinel
 from analysis.names import first_match
 from analysis.patterns import compiled
 from analysis.providers.base import SeriesProvider
-from analysis.record import RecordError, RunRecorder, digest
+from analysis.record import RunRecorder, digest
 from analysis.rules import MetricRule, RunRules, metric_rule, run_rules
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
 from analysis.selectors import Key, arm_of, selectors_of, sides_of
+from analysis.sentinel_seen import SentinelSeen
 from analysis.sentinel_verdict import with_sentinel
 from analysis.series.ages import PodStarts
 from analysis.series.places import ArmOf
 from analysis.series.watched import Watch, WatchedMetric
 from analysis.spec import Metric
-from analysis.verdict import AnalysisPhase, Verdict
+from analysis.verdict import AnalysisPhase
 from analysis.weights import increases
 from analysis.world import MetricMeasured
 
@@ -90,6 +91,18 @@ class Models:
 
 
 @dataclass(frozen=True)
+class _Judged:
+    """What the latest judgement was made of; `looks` counts those that had left finished blocks by then."""
+
+    judgement: Judgement
+    state: RunState
+    facts: Facts
+    running: Mapping[str, Running]
+    sentinel: SentinelSeen | None
+    looks: int
+
+
+@dataclass(frozen=True)
 class _Compared:
     """A metric with a comparison, what is asked for it, and what came of it."""
 
@@ -147,8 +160,9 @@ class RunMeasurer:
         self._recorder = RunRecorder()
         self._starts = PodStarts()
         self._queries = asyncio.Semaphore(MAX_PARALLEL_QUERIES)
-        self.record: bytes | None = None
-        """The record of the last look that failed the run; None while there is none."""
+        self._last: _Judged | None = None
+        self.largest_log_evidence = -math.inf
+        """Of all looks so far."""
 
     async def measure(self, name: str, clock: Callable[[], float]) -> MetricMeasured:
         """Measure one ordinary metric and judge it by its conditions.
@@ -176,8 +190,24 @@ class RunMeasurer:
             await asyncio.to_thread(self._take_in, seen, until, problems)
             until = self._next_until(seen.now, problems)
         await self._fetch_all(seen.now, problems)
-        judgement, self.record = await asyncio.to_thread(self._judge, seen, problems)
-        return judgement
+        self._last = last = await asyncio.to_thread(self._judge, seen, problems)
+        self.largest_log_evidence = max(self.largest_log_evidence, last.judgement.log_evidence)
+        return last.judgement
+
+    async def recorded(self) -> tuple[Judgement, bytes] | None:
+        """Return the latest judgement, with the digest of its record, and that; None before there is one to keep.
+
+        It costs more than a look, so it is for the end of a run. A look that is under way has no part in it.
+
+        Raises:
+            RecordError: the record would be too large.
+        """
+        last = self._last
+        if last is None:
+            return None
+        encode = partial(self._recorder.encode, last.state, last.facts, last.running, last.sentinel, last.looks)
+        record = await asyncio.to_thread(encode)
+        return replace(last.judgement, record_digest=digest(record)), record
 
     def _next_until(self, now: float, problems: Mapping[str, tuple[str, ...]]) -> float:
         """Return until when is asked next: after a restart, or after a long outage, an hour at a time."""
@@ -212,19 +242,12 @@ class RunMeasurer:
             except MeasurementError:
                 return await ask()
 
-    def _judge(self, seen: Look, problems: Mapping[str, tuple[str, ...]]) -> tuple[Judgement, bytes | None]:
+    def _judge(self, seen: Look, problems: Mapping[str, tuple[str, ...]]) -> _Judged:
         facts, running = self._take_in(seen, seen.now, problems)
         watched = self._sentinel.seen(self._state, facts, running) if self._sentinel else None
         judgement = with_sentinel(conclude(self._state, facts, running), watched)
         judgement = replace(judgement, shadow=self._shadowed(facts, running))
-        if judgement.verdict is not Verdict.FAIL:
-            return judgement, None
-        try:
-            record = self._recorder.encode(self._state, facts, running, watched)
-        except RecordError:
-            # The verdict stands without its record; a status without a digest says so.
-            return judgement, None
-        return replace(judgement, record_digest=digest(record)), record
+        return _Judged(judgement, self._state, facts, running, watched, len(self._recorder))
 
     def _shadowed(self, facts: Facts, running: Mapping[str, Running]) -> ShadowJudgement | None:
         """Return what the model in the shadow says of the same windows."""

@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -113,14 +114,31 @@ class RunRecorder:
             self._looks.add(msgspec.json.encode(found))
             self._bytes += sum(len(bytes(block)) for some in found.values() for block in some)
 
+    def __len__(self) -> int:
+        """How many looks left something."""
+        return len(self._looks)
+
     def encode(
-        self, state: RunState, facts: Facts, running: Mapping[str, Running], sentinel: SentinelSeen | None = None
+        self,
+        state: RunState,
+        facts: Facts,
+        running: Mapping[str, Running],
+        sentinel: SentinelSeen | None = None,
+        looks: int | None = None,
     ) -> bytes:
-        """Return the record of what a judgement was made of; raises RecordError where it would be too large."""
+        """Return the record of what a judgement was made of; raises RecordError where it would be too large.
+
+        Args:
+            state: of the run.
+            facts: of the look.
+            running: blocks at the look.
+            sentinel: what it saw.
+            looks: how many there were that had left something; None for all.
+        """
         if self._bytes > MAX_BYTES:
             raise RecordError(f"the record would have more than {self._bytes} bytes; at most {MAX_BYTES} are kept")
         finished: dict[str, list[msgspec.Raw]] = {name: [] for name in state.metrics}
-        for look in self._looks:
+        for look in islice(self._looks, looks):
             for name, blocks in msgspec.json.decode(look, type=dict[str, list[msgspec.Raw]]).items():
                 finished[name] += blocks
         return _encode(state, facts, running, finished, sentinel)

@@ -129,7 +129,9 @@ def _status(run: RunWorld, results: tuple[MetricResult, ...], started_at: float,
     phase = worst(*(r.phase for r in acting)) if completed else AnalysisPhase.RUNNING
     comparison = run.status.comparison
     if run.judgement is not None:
-        comparison = run_comparison.summarize(comparison, run.judgement)
+        comparison = run_comparison.summarize(
+            comparison, run.judgement, largest=run.largest_log_evidence, ended=completed
+        )
     dry = [result for result in results if result.dry_run]
     return msgspec.structs.replace(
         run.status,

@@ -6,6 +6,7 @@ import msgspec
 
 from analysis.durations import format_time
 from analysis.judgement import ArmTotals, DataState, Judgement, MetricJudgement, ShadowJudgement
+from analysis.model.decimals import decimal_text
 from analysis.percent import format_decimal, format_percent
 from analysis.phrases import odds
 from analysis.run_spec import (
@@ -19,6 +20,9 @@ from analysis.run_spec import (
     ShadowComparison,
 )
 from analysis.verdict import AnalysisPhase, Verdict
+
+_LARGEST = 1e9
+"""Of log evidence, as a status shows it: beyond all odds."""
 
 
 def assess(
@@ -120,8 +124,17 @@ def _arm(totals: ArmTotals) -> ArmCounts:
     return ArmCounts(events=format_decimal(totals.events), total=format_decimal(totals.total), pods=totals.pods)
 
 
-def summarize(old: RunComparisonStatus | None, seen: Judgement) -> RunComparisonStatus:
-    """Return what the comparisons found together; the old value while a user would see nothing new."""
+def summarize(
+    old: RunComparisonStatus | None, seen: Judgement, *, largest: float | None = None, ended: bool = False
+) -> RunComparisonStatus:
+    """Return what the comparisons found together; the old value while a user would see nothing new.
+
+    Args:
+        old: what the status says.
+        seen: the latest judgement.
+        largest: log evidence of all looks since the operator began; None where nobody kept it.
+        ended: whether the run has ended, which is told with its last figures.
+    """
     problems = tuple(dict.fromkeys(problem for metric in seen.metrics for problem in metric.problems))
     since = [m.no_data_since for m in seen.metrics if m.no_data_since is not None and not m.dry_run]
     new = RunComparisonStatus(
@@ -137,11 +150,20 @@ def summarize(old: RunComparisonStatus | None, seen: Judgement) -> RunComparison
         proven_at_weight=seen.weight_percent if seen.proven else None,
         no_data_since=format_time(min(since)) if since else "",
         problems=problems[:10],
-        record_digest=seen.record_digest if seen.verdict is Verdict.FAIL else "",
+        record_digest=seen.record_digest,
+        largest_log_evidence=_largest(old, largest),
         shadow=None if seen.shadow is None else _shadow(seen.shadow),
         sentinel=_sentinel(old.sentinel if old is not None else None, seen),
     )
-    return old if old is not None and _same_to_a_user(old, new) else new
+    return old if old is not None and not ended and _same_to_a_user(old, new) else new
+
+
+def _largest(old: RunComparisonStatus | None, largest: float | None) -> str:
+    """Return the larger one of what is published already, by an operator before this one too, and what was seen."""
+    known = old.largest_log_evidence if old is not None else ""
+    if largest is None or not math.isfinite(largest) or (known and float(known) >= largest):
+        return known
+    return decimal_text(min(largest, _LARGEST), "status.comparison.largestLogEvidence")
 
 
 def _sentinel(old: SentinelComparison | None, seen: Judgement) -> SentinelComparison | None:
@@ -168,7 +190,8 @@ def _same_to_a_user(old: RunComparisonStatus, new: RunComparisonStatus) -> bool:
     shadow = new.shadow
     if shadow is not None and old.shadow is not None:
         shadow = msgspec.structs.replace(shadow, evidence=old.shadow.evidence)
-    return msgspec.structs.replace(new, evidence=old.evidence, shadow=shadow) == old
+    same = {"evidence": old.evidence, "largest_log_evidence": old.largest_log_evidence}
+    return msgspec.structs.replace(new, **same, shadow=shadow) == old
 
 
 def _evidence_steps(status: RunComparisonStatus) -> tuple[int, ...]:

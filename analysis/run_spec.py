@@ -255,7 +255,9 @@ class RunComparisonStatus(Model):
     problems: tuple[str, ...] = ()
     """What is wrong with the data, one sentence each."""
     record_digest: str = ""
-    """Digest of the record that replays to this verdict."""
+    """Digest of the record that replays to this verdict, kept when the run ends; absent where none was kept."""
+    largest_log_evidence: str = ""
+    """The largest natural logarithm that the odds against no harm had at any look."""
     shadow: ShadowComparison | None = None
     """What the model in mode Shadow says beside, where the run pinned one."""
     sentinel: SentinelComparison | None = None

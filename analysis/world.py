@@ -37,6 +37,7 @@ class RunWorld:
         native: coalmine.dev; False in the argoproj.io dialect, where a run that was terminated
             before anything was measured is Successful.
         problem: why the run cannot be measured at all; empty where it can.
+        largest_log_evidence: of all looks since the operator began; None before the first one.
     """
 
     spec: AnalysisRunSpec
@@ -47,6 +48,7 @@ class RunWorld:
     looking: bool = False
     native: bool = True
     problem: str = ""
+    largest_log_evidence: float | None = None
 
 
 @dataclass(frozen=True)

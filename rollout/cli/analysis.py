@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rollout.cli.explain import Replay
 
 _MORE = """\
-A failing verdict keeps its record, all numbers it was made of, in the ConfigMap <RUN>-record. Its digest is checked
-against the run's status, and it is judged again: the same code must give the same verdict, bit for bit.
+A run that has ended keeps a record, all numbers its verdict was made of, in the ConfigMap <RUN>-record. Its digest is
+checked against the run's status, and it is judged again: the same code must give the same verdict, bit for bit.
 With --file a record from a file is explained, gzipped or not; no cluster is needed. Below the words stands how evidence
 and ratios went over time, block by block; --html writes the same as a page with drawings, without any script.
 --replay prints the judgement that the record gives, all its figures as JSON, to be compared with another machine's.
@@ -116,7 +116,7 @@ async def _explain(cluster: Cluster, arguments: argparse.Namespace) -> int:
     return 0
 
 
-_NO_RECORD = "no record was kept: only a comparison that failed has one"
+_NO_RECORD = "no record was kept: only a run that ended, and had compared something, has one"
 
 
 async def _record(cluster: Cluster, name: str) -> bytes | None:

@@ -17,6 +17,7 @@ from analysis.record import MAX_BYTES, Record, RecordError, decode, digest, repl
 from analysis.run_comparison import summarize
 from analysis.run_spec import AnalysisRunStatus, MetricResult, RunComparisonStatus
 from analysis.spec import Metric
+from analysis.verdict import Verdict
 from rollout.api.analysis import AnalysisRun
 from rollout.errors import CoalmineError
 
@@ -91,7 +92,8 @@ def discrepancies(status: AnalysisRunStatus, again: Replay) -> list[str]:
         return [f"the record has digest {again.digest}, the status names {published.record_digest or 'none'}"]
     fresh = summarize(None, again.seen)
     found = [] if again.exact else ["the record has more in it than a judgement reads"]
-    if not any(again.seen.explanation in result.message for result in status.metric_results):
+    failed = again.seen.verdict is Verdict.FAIL
+    if failed and not any(again.seen.explanation in result.message for result in status.metric_results):
         found.append(f"no metric has the message of the replay: {again.seen.explanation}")
     pairs = (
         ("verdict", published.verdict, fresh.verdict),

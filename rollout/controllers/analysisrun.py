@@ -1,11 +1,8 @@
 """The AnalysisRun's turns: decide what is due, measure in jobs beside the turns, publish what a user sees."""
 
-import asyncio
-import base64
-import gzip
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -18,25 +15,23 @@ from analysis.providers.prometheus import PrometheusProvider
 from analysis.run import decide, expires_at
 from analysis.run_spec import WEIGHTS_ANNOTATION, AnalysisRunSpec, AnalysisRunStatus
 from analysis.weights import parse_weights
-from analysis.world import LookDue, MeasurementDue, MetricMeasured, RunWorld
+from analysis.world import LookDue, MeasurementDue, MetricMeasured, RunDecision, RunWorld
 from rollout.api.analysis import AnalysisRun
 from rollout.controllers.argument_secrets import argument_secrets
 from rollout.controllers.background import Background
 from rollout.controllers.context import Context, publish
 from rollout.controllers.pinned_model import pinned_model
 from rollout.controllers.pods_seen import PodsSeen
+from rollout.controllers.run_record import keep_record
 from rollout.controllers.terms import hash_term
 from rollout.domain.decision import Event, earliest
-from rollout.errors import CoalmineError, Conflict, InvalidSpec, LeadershipLost, Transient
-from rollout.execute import owner_reference
+from rollout.errors import CoalmineError, InvalidSpec, Transient
 from rollout.kube.cache import Key
-from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, PODS
+from rollout.kube.resources import ANALYSIS_RUNS, PODS
 
 Json = dict[str, Any]
 
 MEASURED_KEPT = 200
-RECORD_BYTES_MAX = 700_000
-RECORD_SECONDS_MAX = 10.0
 RETRY_SECONDS = 5.0
 FAULTS_MAX = 4
 """Faults of ours in a row that end a run: an analysis that cannot look is no analysis."""
@@ -53,7 +48,8 @@ class _Memory:
     in_flight: set[str] = field(default_factory=set)
     looking: bool = False
     pods: PodsSeen = field(default_factory=PodsSeen)
-    recorded: bool = False
+    final: Judgement | None = None
+    """The one that the run ended with, once its record is kept; a look that ends later changes nothing."""
     problem: str = ""
     """Why the run cannot be measured at all; the next turn ends it by that."""
     faults: int = 0
@@ -88,6 +84,17 @@ class AnalysisRunController:
         if run.status.phase.completed:
             return await self._finished(key, live, run)
         memory = self._memory(key, live)
+        now = self._context.now()
+        decision = await self._decided(live, run, memory, now)
+        events = tuple(Event("Warning" if e.warning else "Normal", e.reason, e.message) for e in decision.events)
+        await publish(self._context, ANALYSIS_RUNS, live, decision.status, events)
+        if decision.due and now < memory.not_before:
+            return earliest(decision.wake_at, memory.not_before)
+        started = [self._start(key, decision.status, due) for due in decision.due]
+        return decision.wake_at if all(started) else earliest(decision.wake_at, now + BUSY_SECONDS)
+
+    async def _decided(self, live: Json, run: AnalysisRun, memory: _Memory, now: float) -> RunDecision:
+        """Decide; a run that ends tells of the record that was kept of its end."""
         world = RunWorld(
             run.spec,
             run.status,
@@ -96,16 +103,13 @@ class AnalysisRunController:
             frozenset(memory.in_flight),
             looking=memory.looking,
             problem=memory.problem,
+            largest_log_evidence=memory.measurer.largest_log_evidence if memory.measurer else None,
         )
-        now = self._context.now()
         decision = decide(world, now)
-        await self._record(live, memory, decision.status)
-        events = tuple(Event("Warning" if e.warning else "Normal", e.reason, e.message) for e in decision.events)
-        await publish(self._context, ANALYSIS_RUNS, live, decision.status, events)
-        if decision.due and now < memory.not_before:
-            return earliest(decision.wake_at, memory.not_before)
-        started = [self._start(key, decision.status, due) for due in decision.due]
-        return decision.wake_at if all(started) else earliest(decision.wake_at, now + BUSY_SECONDS)
+        if not decision.status.phase.completed or memory.problem or memory.measurer is None:
+            return decision
+        memory.final = memory.final or await keep_record(self._context, live, memory.measurer)
+        return decision if memory.final is None else decide(replace(world, judgement=memory.final), now)
 
     async def _finished(self, key: Key, live: Json, run: AnalysisRun) -> float | None:
         self._memories.pop(live["metadata"]["uid"], None)
@@ -208,45 +212,3 @@ class AnalysisRunController:
         for pod_hash in sorted(hashes):
             for pod in self._context.caches[PODS].find(hash_term(live["metadata"]["namespace"], pod_hash)):
                 memory.pods.see(pod)
-
-    async def _record(self, live: Json, memory: _Memory, status: AnalysisRunStatus) -> None:
-        """Keep the replayable record of a verdict beside its run, before the verdict is told.
-
-        Nothing stands between FAIL and weight 0: where the record is refused (a quota, no permission, a webhook),
-        the verdict is told without it.
-        """
-        record = memory.measurer.record if memory.measurer else None
-        if record is None or memory.recorded or not status.phase.completed:
-            return
-        packed = base64.b64encode(gzip.compress(record, mtime=0)).decode()
-        if len(packed) > RECORD_BYTES_MAX:
-            return
-        metadata = live["metadata"]
-        owner = {**owner_reference(live), "apiVersion": live["apiVersion"], "kind": ANALYSIS_RUNS.kind}
-        obj: Json = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {
-                "name": f"{metadata['name']}-record",
-                "namespace": metadata["namespace"],
-                "labels": {"coalmine.dev/record": "analysis"},
-                "ownerReferences": [owner],
-            },
-            "binaryData": {"record.json.gz": packed},
-        }
-        memory.recorded = await self._kept(live, obj)
-
-    async def _kept(self, live: Json, record: Json) -> bool:
-        try:
-            async with asyncio.timeout(RECORD_SECONDS_MAX):
-                await self._context.client.create(CONFIG_MAPS, record)
-        except Conflict:
-            return True  # A turn before this one has kept it already.
-        except LeadershipLost:
-            raise
-        except (CoalmineError, TimeoutError) as error:
-            words = str(error) or "no answer in time"
-            event = Event("Warning", "RecordNotKept", f"The record of the verdict could not be kept: {words}")
-            self._context.recorder.tell(ANALYSIS_RUNS, live, event)
-            return False
-        return True

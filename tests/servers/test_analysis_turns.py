@@ -3,19 +3,23 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 import yaml
 from aiohttp import web
 
 from analysis.durations import format_time
+from rollout.api.analysis import AnalysisRun
+from rollout.cli.explain import discrepancies, replayed, unpacked
 from rollout.controllers.analysisrun import AnalysisRunController
 from rollout.controllers.background import Background
 from rollout.controllers.context import Context
+from rollout.controllers.terms import TERMS
 from rollout.domain.decision import Event
 from rollout.kube.cache import Cache, Key
 from rollout.kube.client import KubeClient
@@ -59,7 +63,7 @@ class Turns:
         self.client = client
         self.events: list[Event] = []
         self._asked = asyncio.Event()
-        self.caches: dict[Resource, Cache] = {ANALYSIS_RUNS: Cache(), PODS: Cache()}
+        self.caches: dict[Resource, Cache] = {ANALYSIS_RUNS: Cache(), PODS: Cache(terms=TERMS[PODS])}
         context = Context(client, self.caches, time.time, self, lambda *_: self._asked.set())
         self.controller = AnalysisRunController(context, session, jobs)
 
@@ -74,14 +78,18 @@ class Turns:
         return "shop", run["metadata"]["name"]
 
     async def ended(self, key: Key) -> Json:
-        """Take turns when they are asked for, until the run has ended; its status."""
+        """Take turns until the run has ended; its status."""
+        return await self.until(key, lambda status: bool(status.get("completedAt")))
+
+    async def until(self, key: Key, seen: Callable[[Json], bool]) -> Json:
+        """Take turns when they are asked for, until the status is as wanted; it."""
         async with asyncio.timeout(BOUND_SECONDS):
             while True:
                 self._asked.clear()
                 wake_at = await self.controller.reconcile(key)
                 live = await self.client.get(ANALYSIS_RUNS, *key)
                 assert live is not None
-                if (live.get("status") or {}).get("completedAt"):
+                if seen(live.get("status") or {}):
                     return dict(live["status"])
                 await self._news(wake_at)
 
@@ -188,45 +196,171 @@ def test_a_spoilt_timeline_of_weights_ends_the_run_and_names_the_annotation(serv
     assert f"metadata.annotations[{WEIGHTS}]" in status["message"]
 
 
-async def all_canary_requests_fail(request: web.Request) -> web.Response:
-    """Every arm has ten requests a second since long ago, and the canary answers none of them."""
-    form = await request.post()
-    query, until = str(form["query"]), float(str(form["time"]))
-    seconds = int(query.rpartition("[")[2].removesuffix("ms]")) / 1000
-    moments = range(int(until - seconds) + 1, int(until) + 1)
-    series = []
-    for side in ("canary", "stable"):
-        failing = side == "canary" or query.startswith("requests")
-        values = [[moment, str(moment % 100_000 * 10 if failing else 0)] for moment in moments]
-        series.append({"metric": {"pod": f"web-{side}-a1"}, "values": values})
-    return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": series}})
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def store(*failing: str) -> Answer:
+    """Every arm has ten requests a second since long ago; those of the failing arms fail."""
+
+    async def answer(request: web.Request) -> web.Response:
+        form = await request.post()
+        query, until = str(form["query"]), float(str(form["time"]))
+        seconds = int(query.rpartition("[")[2].removesuffix("ms]")) / 1000
+        moments = range(int(until - seconds) + 1, int(until) + 1)
+        series = []
+        for side in ("canary", "stable"):
+            counts = side in failing or query.startswith("requests")
+            values = [[moment, str(moment % 100_000 * 10 if counts else 0)] for moment in moments]
+            series.append({"metric": {"pod": f"web-{side}-a1"}, "values": values})
+        return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": series}})
+
+    return answer
+
+
+@asynccontextmanager
+async def served(answer: Answer) -> AsyncIterator[str]:
+    """The address of a metrics store."""
+    app = web.Application()
+    app.router.add_post("/api/v1/query", answer)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def begun(bench: Turns, run: Json) -> Key:
+    """A run that began two minutes ago, as if an operator before this one had begun it."""
+    key = await bench.create(run)
+    began = {"status": {"phase": "Running", "startedAt": format_time(time.time() - 120)}}
+    bench.caches[ANALYSIS_RUNS].put(await bench.client.merge_patch(ANALYSIS_RUNS, *key, began, subresource="status"))
+    return key
+
+
+async def terminated(bench: Turns, key: Key) -> Json:
+    """Let a run look at its comparisons, then end it as a Rollout does; its status."""
+    await bench.until(key, lambda status: bool(status.get("comparison")))
+    patch = {"spec": {"terminate": True}}
+    bench.caches[ANALYSIS_RUNS].put(await bench.client.merge_patch(ANALYSIS_RUNS, *key, patch))
+    return await bench.ended(key)
+
+
+def record_of(live: Json, **owner: str) -> Json:
+    """A ConfigMap of the name that a run's record has."""
+    name = live["metadata"]["name"]
+    reference = {"apiVersion": live["apiVersion"], "kind": "AnalysisRun", "name": name, **owner}
+    metadata = {"name": f"{name}-record", "namespace": "shop", "ownerReferences": [reference] if owner else []}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "binaryData": {"record.json.gz": "b2xk"}}
+
+
+def test_a_run_without_harm_leaves_a_record_and_its_largest_evidence(server: Running) -> None:
+    async def story() -> tuple[Json, Json | None]:
+        async with served(store()) as address, turns(server) as bench:
+            key = await begun(bench, compared("calm", address))
+            await terminated(bench, key)
+            live = await bench.client.get(ANALYSIS_RUNS, *key)
+            assert live is not None
+            return live, await bench.client.get(CONFIG_MAPS, "shop", "calm-record")
+
+    live, record = asyncio.run(story())
+    run = msgspec.convert(live, AnalysisRun)
+    assert run.status.phase == "Successful"
+    assert record is not None
+    assert record["metadata"]["ownerReferences"][0]["uid"] == live["metadata"]["uid"]
+    again = replayed(unpacked(record))
+    assert discrepancies(run.status, again) == []
+    assert run.status.comparison is not None
+    largest = float(run.status.comparison.largest_log_evidence)
+    assert again.seen.log_evidence - 1e-4 * abs(largest) <= largest < again.seen.log_limit
+
+
+def test_the_record_of_an_end_that_was_not_told_gives_way_to_the_one_that_is(server: Running) -> None:
+    async def story() -> tuple[Json, Json | None]:
+        async with served(store("canary")) as address, turns(server) as bench:
+            key = await begun(bench, compared("again", address))
+            live = bench.caches[ANALYSIS_RUNS].get(key)
+            assert live is not None
+            await bench.client.create(CONFIG_MAPS, record_of(live, uid=live["metadata"]["uid"]))
+            return await bench.ended(key), await bench.client.get(CONFIG_MAPS, "shop", "again-record")
+
+    status, record = asyncio.run(story())
+    assert status["phase"] == "Failed"
+    assert record is not None
+    assert replayed(unpacked(record)).digest == status["comparison"]["recordDigest"]
+
+
+def test_a_config_map_of_somebody_else_stays_as_it_is(server: Running) -> None:
+    async def story() -> tuple[Json, list[Event], Json | None]:
+        async with served(store("canary")) as address, turns(server) as bench:
+            key = await begun(bench, compared("taken", address))
+            live = bench.caches[ANALYSIS_RUNS].get(key)
+            assert live is not None
+            await bench.client.create(CONFIG_MAPS, record_of(live))
+            return await bench.ended(key), bench.events, await bench.client.get(CONFIG_MAPS, "shop", "taken-record")
+
+    status, events, record = asyncio.run(story())
+    assert status["phase"] == "Failed"
+    assert "recordDigest" not in status["comparison"]
+    assert "RecordNotKept" in [event.reason for event in events]
+    assert record is not None
+    assert record["binaryData"] == {"record.json.gz": "b2xk"}
 
 
 def test_a_verdict_is_told_where_its_record_is_refused(server: Running) -> None:
     async def story() -> tuple[Json, list[Event], Json | None]:
-        app = web.Application()
-        app.router.add_post("/api/v1/query", all_canary_requests_fail)
-        runner = web.AppRunner(app, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            async with turns(server) as bench:
-                # "-record" makes the name of the record longer than the API server allows.
-                run = compared("r" * 250, f"http://127.0.0.1:{runner.addresses[0][1]}")
-                key = await bench.create(run)
-                began = {"status": {"phase": "Running", "startedAt": format_time(time.time() - 120)}}
-                bench.caches[ANALYSIS_RUNS].put(
-                    await bench.client.merge_patch(ANALYSIS_RUNS, *key, began, subresource="status")
-                )
-                status = await bench.ended(key)
-                return status, bench.events, await bench.client.get(CONFIG_MAPS, "shop", f"{key[1]}-record")
-        finally:
-            await runner.cleanup()
+        async with served(store("canary")) as address, turns(server) as bench:
+            # "-record" makes the name of the record longer than the API server allows.
+            key = await begun(bench, compared("r" * 250, address))
+            status = await bench.ended(key)
+            return status, bench.events, await bench.client.get(CONFIG_MAPS, "shop", f"{key[1]}-record")
 
     status, events, record = asyncio.run(story())
     assert status["phase"] == "Failed"
     assert record is None
+    assert "recordDigest" not in status["comparison"]
     assert "RecordNotKept" in [event.reason for event in events]
+
+
+def test_a_canary_that_is_killed_for_memory_fails_whatever_the_requests_say(server: Running) -> None:
+    async def story() -> Json:
+        async with served(store()) as address, turns(server) as bench:
+            key = await begun(bench, compared("memory", address))
+            for number in (1, 2):
+                bench.caches[PODS].put(await killed(bench.client, f"web-canary-x{number}"))
+            return await bench.ended(key)
+
+    status = asyncio.run(story())
+    assert status["phase"] == "Failed"
+    assert "canary containers were killed 2 times for using more memory than their limit" in status["message"]
+    assert status["comparison"]["recordDigest"].startswith("sha256:")
+
+
+async def killed(client: KubeClient, name: str) -> Json:
+    """A pod whose container was killed for memory once, and waits to be started again."""
+    metadata = {"name": name, "namespace": "shop", "labels": {"rollouts-pod-template-hash": "canary"}}
+    container = {"name": "app", "image": "ghcr.io/acme/web:2"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+    await client.create(PODS, pod)
+    now = format_time(time.time())
+    end = {"containerID": f"containerd://{name}", "exitCode": 137, "reason": "OOMKilled"}
+    status = {
+        "phase": "Running",
+        "startTime": now,
+        "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": now}],
+        "containerStatuses": [
+            {
+                **container,
+                "imageID": "",
+                "ready": False,
+                "restartCount": 1,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting container"}},
+                "lastState": {"terminated": {**end, "startedAt": now, "finishedAt": now}},
+            }
+        ],
+    }
+    return await client.merge_patch(PODS, "shop", name, {"status": status}, subresource="status")
 
 
 def test_a_look_that_finds_too_many_jobs_is_asked_for_again(server: Running) -> None:

@@ -59,12 +59,15 @@ def look(
     weights: tuple[WeightChange, ...] | None = (WeightChange(START, 50),),
     pods: tuple[PodSeen, ...] = (),
     before: tuple[float, ...] = (),
-) -> tuple[Judgement, bytes | None]:
-    async def judged() -> tuple[Judgement, bytes | None]:
+) -> tuple[Judgement, bytes]:
+    async def judged() -> tuple[Judgement, bytes]:
         measurer = RunMeasurer(run, "shop", START, ReplayProvider(series))
         for earlier in before:
             await measurer.look(Look(START + earlier, weights, pods))
-        return await measurer.look(Look(START + at, weights, pods)), measurer.record
+        await measurer.look(Look(START + at, weights, pods))
+        recorded = await measurer.recorded()
+        assert recorded is not None
+        return recorded
 
     return asyncio.run(judged())
 
@@ -79,7 +82,6 @@ def test_many_small_fetches_judge_as_one_large_fetch() -> None:
 def test_harm_fails_and_its_record_replays_bit_for_bit() -> None:
     judgement, record = look(spec(), simulated(0.30), 120)
     assert judgement.verdict is Verdict.FAIL
-    assert record is not None
     assert judgement.record_digest == digest(record)
     assert replay(record) == judgement
     assert decode(record).encoded() == record
@@ -184,7 +186,6 @@ def test_hard_guards_fail_without_waiting_for_evidence() -> None:
     crashing, record = look(spec(), simulated(0.02), 15, pods=pods)
     assert crashing.verdict is Verdict.FAIL
     assert "restarted 8 times" in crashing.explanation
-    assert record is not None
     assert replay(record).explanation == crashing.explanation
     failing, _ = look(spec(), simulated(1.0), 30)
     assert failing.verdict is Verdict.FAIL

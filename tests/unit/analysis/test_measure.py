@@ -1,17 +1,19 @@
 """Fetching for a run: bounded questions, also where a restart has to ask for days again."""
 
 import asyncio
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 
 from analysis.comparison_spec import Comparison, CountsComparison, GaugeComparison, HistogramComparison
 from analysis.errors import MeasurementError
+from analysis.evidence.guards import PodSeen
 from analysis.judgement import DataState, Judgement, WeightChange
 from analysis.measure import FETCH_SECONDS_MAX, Look, RunMeasurer
 from analysis.provider_spec import MetricProvider, PrometheusMetric
 from analysis.providers.replay import ReplayProvider
-from analysis.record import replay
+from analysis.record import digest, replay
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
 from analysis.series.raw import RawSeries
 from analysis.spec import Metric
@@ -145,14 +147,64 @@ def test_a_run_of_all_families_judges_the_same_look_by_look_and_after_a_restart(
 
 
 def test_harm_in_a_histogram_fails_the_run_by_its_name_and_the_record_replays() -> None:
-    async def judged() -> tuple[Judgement, bytes | None]:
-        measurer = RunMeasurer(SPEC, "shop", START, Fleet(slower=2.0))
-        return await measurer.look(Look(START + 2400.0, WEIGHTS)), measurer.record
-
-    judgement, record = asyncio.run(judged())
+    judgement, record = asyncio.run(ended(Fleet(slower=2.0), 2400.0))
     assert judgement.verdict is Verdict.FAIL
     assert max(judgement.metrics, key=lambda metric: metric.log_evidence).name == "latency"
-    assert record is not None
+    assert replay(record) == judgement
+
+
+async def ended(provider: Fleet, *moments: float) -> tuple[Judgement, bytes]:
+    """The judgement that a run ends with, and its record."""
+    measurer = RunMeasurer(SPEC, "shop", START, provider)
+    assert await measurer.recorded() is None, "nothing was seen yet"
+    seen = [await measurer.look(Look(START + moment, WEIGHTS)) for moment in moments]
+    assert measurer.largest_log_evidence == max(judgement.log_evidence for judgement in seen)
+    recorded = await measurer.recorded()
+    assert recorded is not None
+    assert replace(recorded[0], record_digest="") == seen[-1]
+    return recorded
+
+
+def test_a_run_without_harm_has_a_record_too_and_it_replays() -> None:
+    judgement, record = asyncio.run(ended(Fleet(), *STEPS))
+    assert judgement.verdict is not Verdict.FAIL
+    assert judgement.record_digest == digest(record)
+    assert replay(record) == judgement
+
+
+def test_a_look_that_is_under_way_has_no_part_in_the_record() -> None:
+    async def story() -> tuple[Judgement, bytes]:
+        provider = Fleet()
+        measurer = RunMeasurer(SPEC, "shop", START, provider)
+        await measurer.look(Look(START + 600.0, WEIGHTS))
+        at_rest = await measurer.recorded()
+        # Hours later it takes in what came since piece by piece; its store fails at the second hour.
+        reached = asyncio.Event()
+
+        async def hold(*_: object) -> tuple[RawSeries, ...]:
+            reached.set()
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+        later = START + 600.0 + 2 * FETCH_SECONDS_MAX
+        fetches = Fleet.samples
+
+        async def samples(metric: Metric, selector: str, start: float, end: float) -> tuple[RawSeries, ...]:
+            if end >= later:
+                return await hold()
+            return await fetches(provider, metric, selector, start, end)
+
+        provider.samples = samples  # type: ignore[method-assign]
+        looking = asyncio.ensure_future(measurer.look(Look(later, WEIGHTS)))
+        await reached.wait()
+        recorded = await measurer.recorded()
+        looking.cancel()
+        assert recorded is not None
+        assert recorded == at_rest
+        return recorded
+
+    judgement, record = asyncio.run(story())
+    assert judgement.at == START + 600.0
     assert replay(record) == judgement
 
 
@@ -169,3 +221,18 @@ def test_an_outage_of_the_store_holds_back_only_its_metric_and_nothing_is_lost()
     assert [metric.name for metric in during.metrics if "the store is away" in metric.problems] == ["latency"]
     assert during.metrics[2].state is DataState.NO_DATA
     assert outage[-1] == looked(Fleet(), *STEPS)[-1]
+
+
+def test_a_canary_that_never_becomes_ready_fails_at_the_deadline_of_its_rollout() -> None:
+    settings = RunComparison(arms=ARMS, warm_up="60s", progress_deadline_seconds=900)
+    spec = msgspec.structs.replace(SPEC, comparison=settings)
+
+    async def judged() -> list[Judgement]:
+        measurer = RunMeasurer(spec, "shop", START, Fleet())
+        pods = (PodSeen("new-1", START + 10, ready=False), PodSeen("old-1", START - 9000))
+        return [await measurer.look(Look(START + moment, WEIGHTS, pods)) for moment in (890.0, 920.0)]
+
+    before, after = asyncio.run(judged())
+    assert before.verdict is not Verdict.FAIL
+    assert after.verdict is Verdict.FAIL
+    assert "no canary pod became ready within 900 s" in after.explanation

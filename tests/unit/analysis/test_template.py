@@ -110,6 +110,10 @@ def test_a_background_run_carries_its_comparison_settings() -> None:
     assert spec.comparison.false_rollback_budget == "1%"
     assert spec.comparison.weight_increases == 3
     assert spec.comparison.arms == arms
+    assert spec.comparison.progress_deadline_seconds == 600
+    slow = build_run(background, found, arms=arms, progress_deadline_seconds=1800)
+    assert slow.comparison is not None
+    assert slow.comparison.progress_deadline_seconds == 1800
     with pytest.raises(InvalidSpec, match="is a comparison"):
         build_run(RolloutAnalysis(templates=refs("a")), found)
 
@@ -180,7 +184,7 @@ def test_valid_metrics_have_no_problem() -> None:
         ),
         (compared(counts=None), "0 of counts"),
         (compared(histogram=HistogramComparison(buckets="b")), "2 of counts"),
-        (compared(counts=None, gauge=GaugeComparison(query="g")), "gauge: not supported yet"),
+        (compared(counts=None, gauge=GaugeComparison(query="g")), "gauge.query: does not select the arms"),
         (compared(counts=CountsComparison(events='e{pod=~"{{arms.pods}}"}')), "exactly one of total and exposure"),
         (compared(counts=CountsComparison(events="e", total="t")), "does not select the arms"),
         (compared(counts=CountsComparison(events="rate(e[1m])", exposure="PodSeconds")), "no vector selector"),

@@ -20,7 +20,7 @@ from analysis.record import MAX_BYTES, RecordError, decode, digest
 from analysis.run_comparison import assess, summarize
 from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Measurement, MetricResult
 from analysis.spec import Metric
-from analysis.verdict import AnalysisPhase
+from analysis.verdict import AnalysisPhase, Verdict
 from rollout.api.analysis import AnalysisRun
 from rollout.api.meta import ObjectMeta
 from rollout.cli.explain import discrepancies, explain_run, replayed, unpacked, unzipped
@@ -96,9 +96,24 @@ def test_the_record_of_a_run_replays_to_its_status(failed: tuple[Judgement, byte
 def test_a_record_of_another_digest_is_not_believed(failed: tuple[Judgement, bytes]) -> None:
     judgement, record = failed
     other = msgspec.json.decode(record)
-    other["metrics"][0]["running"]["canary"]["amounts"][0][0] += 1.0
+    other["metrics"][0]["blocks"][-1]["canary"]["amounts"][0][0] += 1.0
     changed = replayed(msgspec.json.encode(other, order="sorted"))
     assert "digest" in discrepancies(run_of(judgement).status, changed)[0]
+
+
+def test_the_record_of_a_run_without_harm_replays_to_its_status_too() -> None:
+    last = recorded("base:healthy")
+    judgement = replace(last.judgement, record_digest=digest(last.record))
+    assert judgement.verdict is not Verdict.FAIL
+    result = MetricResult(name="errors", phase=AnalysisPhase.SUCCESSFUL)
+    status = AnalysisRunStatus(
+        phase=AnalysisPhase.SUCCESSFUL,
+        metric_results=(result,),
+        comparison=summarize(None, judgement, largest=0.4, ended=True),
+    )
+    assert discrepancies(status, replayed(last.record)) == []
+    assert status.comparison is not None
+    assert (status.comparison.record_digest, status.comparison.largest_log_evidence) == (digest(last.record), "0.4")
 
 
 def test_a_status_that_says_something_else_than_the_replay_is_told(failed: tuple[Judgement, bytes]) -> None:
