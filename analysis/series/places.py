@@ -1,7 +1,7 @@
 """What was scraped: pods, or targets where series carry no pod; a few facts about each, kept for good."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,11 +29,13 @@ class Places:
         facts: (facts, places), one array since a run has many of these.
         arm: of each row.
         names: of each row, the pod.
+        by_name: of each arm, its rows in the order of their names.
     """
 
     facts: IntArray = field(default_factory=lambda: np.zeros((5, 0), dtype=np.int64))
     arm: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     names: list[str] = field(default_factory=list)
+    by_name: tuple[Sequence[int], Sequence[int]] = ((), ())
 
     def _fact(self, number: int) -> IntArray:
         found: IntArray = self.facts[number]
@@ -97,3 +99,7 @@ class PlaceBook:
             more = np.asarray(self._new, dtype=np.int64).T
             self._places.facts = np.concatenate([self._places.facts, more], axis=1)
             self._places.arm = np.concatenate([self._places.arm, np.asarray(self._arms, dtype=np.int64)])
+            self._places.by_name = self._sorted(CANARY), self._sorted(STABLE)
+
+    def _sorted(self, arm: int) -> list[int]:
+        return sorted(np.flatnonzero(self._places.arm == arm).tolist(), key=self._places.names.__getitem__)

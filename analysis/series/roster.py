@@ -145,7 +145,7 @@ class Roster:
         Raises:
             MeasurementError: there are more than a run may hold.
         """
-        tokens = np.fromiter((hash((side, one.labels)) for one in series), dtype=np.int64, count=len(series))
+        tokens = np.asarray([hash((side, one.labels)) for one in series], dtype=np.int64)
         place = self._tokens.find(tokens)
         new = np.flatnonzero(place == NOBODY)
         if new.size:

@@ -144,7 +144,8 @@ class Samples:
         source, time = source[usable], time[usable]
         self._put(packed(source, time), column[usable], values[usable])
         self._see(source, time)
-        self._trim()
+        if (time <= self.cut).any():
+            self._trim()
 
     def _see(self, source: IntArray, time: IntArray) -> None:
         """Note when sources and places were first and last seen."""

@@ -292,12 +292,12 @@ class WatchedMetric:
     def _lines(self, cells: Cells, arm: int) -> tuple[tuple[str, ...], list[int]]:
         """Return the names of an arm's lines, sorted, and where they are; later lives only where they are seen."""
         names, pods = self._places.names, self._places.arm.size
-        rows = np.flatnonzero(self._places.arm == arm).tolist()
+        rows = self._places.by_name[arm]
         found = [(names[row], row) for row in rows]
         for life in range(1, cells.seconds.shape[0] // max(pods, 1)):
             seen = (row + life * pods for row in rows)
             found += [(f"{names[line % pods]}#{life + 1}", line) for line in seen if cells.seconds[line].any()]
-        found.sort()
+            found.sort()
         return tuple(name for name, _ in found), [line for _, line in found]
 
     def _no_data_since(self, watch: Watch) -> float | None:
