@@ -9,6 +9,7 @@ from analysis.arguments import fill_metric
 from analysis.authoring.lint import provable
 from analysis.background_spec import RolloutAnalysisBackground
 from analysis.errors import InvalidSpec
+from analysis.evidence.metric_parts import prior
 from analysis.presets.load import Preset, preset, presets
 from analysis.rules import RunRules, metric_rule
 from analysis.spec import Argument, Metric, TemplateRef
@@ -121,4 +122,6 @@ def test_verify_can_prove_every_tolerance_of_a_preset_without_a_failure_model(on
     comparisons = [metric.comparison for metric in one.spec.metrics if metric.comparison is not None]
     # Services are one sample a side, whatever stands behind them.
     stable_samples = 1 if comparisons[0].arms.by == "Query" else 10
-    assert [str(found) for found in provable(rules_of(one), stable_samples) if "for ever" in str(found)] == []
+    rules = rules_of(one)
+    noises = {rule.name: prior(rule) for rule in rules.rules}
+    assert [str(found) for found in provable(rules, stable_samples, noises) if "for ever" in str(found)] == []
