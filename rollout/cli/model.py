@@ -119,8 +119,8 @@ def fit(arguments: argparse.Namespace) -> int:
     from rollout.cli.model_sentinel import check, with_fitted_sentinel
     from rollout.cli.model_words import learned
 
-    check(arguments)
     question = asked(arguments)
+    check(arguments, question.metrics.rules.budget)
     pieces = read(question)
     model = fitted(question, pieces, arguments)
     more, words = "", []

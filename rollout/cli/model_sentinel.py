@@ -18,7 +18,7 @@ from analysis.model.sentinel.acting import ActingSentinel
 from analysis.model.sentinel.healthy import Healthy
 from analysis.model.sentinel.model import SentinelModel, parse_sentinel
 from analysis.model.sentinel.threshold import trajectory_threshold
-from analysis.percent import format_percent
+from analysis.percent import format_percent, parse_percent
 from rollout.api.failuremodel import FailureModel
 from rollout.cli.arguments import UsageError
 from rollout.cli.model_history import Question
@@ -71,14 +71,23 @@ def with_fitted_sentinel(
     return Fitted(msgspec.structs.replace(model, spec=spec), manifest, _words(acting, artefact))
 
 
-def check(arguments: argparse.Namespace) -> None:
-    """Refuse flags that do not fit together, before history is read."""
+def check(arguments: argparse.Namespace, rollout_budget: float) -> None:
+    """Refuse flags that do not fit together, before history is read; raises UsageError or CoalmineError."""
     if arguments.sentinel is None and (arguments.on_anomaly != "Pause" or arguments.sentinel_budget):
         raise UsageError("--on-anomaly and --sentinel-budget belong to --sentinel")
     if (arguments.on_anomaly == "Fail") != (arguments.sentinel_budget is not None):
         raise UsageError("--on-anomaly Fail needs --sentinel-budget, such as 0.2%, and nothing else does")
+    if arguments.sentinel_budget is not None and not 0 < _ratio(arguments.sentinel_budget) < rollout_budget:
+        raise UsageError(f"--sentinel-budget: write less than the rollout's {format_percent(rollout_budget)}")
     if arguments.sentinel is not None and find_spec("sklearn") is None:
         raise CoalmineError("--sentinel needs scikit-learn: pip install 'coalmine[models]'")
+
+
+def _ratio(text: str) -> float:
+    try:
+        return parse_percent(text)
+    except ValueError as error:
+        raise UsageError(f"--sentinel-budget: {error}") from error
 
 
 def artefact_in(path: Path, spec: FailureModelSpec) -> SentinelModel | None:

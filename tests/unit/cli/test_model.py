@@ -1,5 +1,6 @@
 """`coalmine model`: from recorded history to a manifest, its certificate, differences and digest."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from analysis.model.artefact import canonical, digest
 from analysis.model.history import Piece
 from analysis.model.history_file import encode_history
+from analysis.model.sentinel.model import parse_sentinel
 from analysis.simulation.catalogue import ENVIRONMENTS
 from analysis.simulation.generate import history
 from rollout.api.failuremodel import FailureModel
@@ -208,3 +210,99 @@ def test_a_model_with_a_wrong_number_is_refused_with_its_field(
     )
     assert main(["model", "export", str(folder / "broken.yaml")]) == 1
     assert "spec.metrics[0].noise.omegaSquared" in capsys.readouterr().err
+
+
+def _documents(path: Path) -> tuple[FailureModel, dict[str, Any]]:
+    model, config_map = yaml.safe_load_all(path.read_text())
+    return msgspec.convert(model, FailureModel), config_map
+
+
+def test_a_sentinel_is_fitted_beside_and_says_what_it_is_worth(
+    folder: Path, fitted: FailureModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _fit(folder, "--sentinel", "Mahalanobis", "--enforce", "--output", str(folder / "watched.yaml")) == 0
+    model, config_map = _documents(folder / "watched.yaml")
+    stanza = model.spec.sentinel
+    assert stanza is not None
+    assert (stanza.type, stanza.on_anomaly, stanza.budget) == ("Mahalanobis", "Pause", None)
+    assert (config_map["kind"], config_map["metadata"]) == (
+        "ConfigMap",
+        {"name": "shop-sentinel", "namespace": "market"},
+    )
+    assert stanza.artifact.config_map_ref is not None
+    text = config_map["data"][stanza.artifact.config_map_ref.key]
+    artefact = parse_sentinel(text.encode(), stanza.artifact.digest)
+    assert artefact.features == (
+        "errors",
+        "latency, typical",
+        "latency, slower than 0.25 s",
+        "latency, slower than 0.5 s",
+    )
+    # Five pieces taught it, five say what is unusual: too few to call anything so.
+    assert len(artefact.largest_scores) == 5
+    assert (
+        "4 contrasts, by 5 healthy releases that it did not learn from; it raises NO alarm" in capsys.readouterr().err
+    )
+    # The rest of the model is the same with it and without.
+    assert msgspec.structs.replace(model.spec, sentinel=None, valid_until="") == msgspec.structs.replace(
+        fitted.spec, valid_until=""
+    )
+
+
+def test_the_certificate_counts_what_a_sentinel_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "failing.yaml"
+    flags = ("--sentinel", "NearestNeighbors", "--on-anomaly", "Fail", "--sentinel-budget", "20%")
+    assert _fit(folder, *flags, "--output", str(path)) == 0
+    assert "false alarms in at most 20% of releases" in capsys.readouterr().err
+    model, config_map = _documents(path)
+    assert model.spec.sentinel is not None
+    artefact = parse_sentinel(config_map["data"]["model.json"].encode(), model.spec.sentinel.artifact.digest)
+    # One that finds everything unusual has to show in the certificate.
+    jumpy = msgspec.structs.replace(artefact, largest_scores=(0.0,) * 5)
+    config_map["data"]["model.json"] = canonical(jumpy).decode()
+    artifact = msgspec.structs.replace(model.spec.sentinel.artifact, digest=digest(jumpy))
+    _write(
+        path,
+        msgspec.structs.replace(model.spec, sentinel=msgspec.structs.replace(model.spec.sentinel, artifact=artifact)),
+    )
+    alone = path.read_text()
+    path.write_text(f"{alone}---\n{yaml.safe_dump(config_map)}")
+    files = [str(folder / name) for name in ("failing.yaml", "template.yaml", "rollout.yaml")]
+    later = ["--history", str(folder / "after.zip")]
+    assert main(["model", "certify", *files, *later]) == 1
+    assert "DEGRADED: more healthy releases are rolled back than the budget allows" in capsys.readouterr().out
+    path.write_text(alone)
+    assert main(["model", "certify", *files, *later]) == 0
+    told = capsys.readouterr()
+    assert "\n  0 rolled back" in told.out
+    assert 'ConfigMap "shop-sentinel" is not in' in told.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (("--on-anomaly", "Report"), 3, "belong to --sentinel"),
+        (("--sentinel-budget", "1%"), 3, "belong to --sentinel"),
+        (("--sentinel", "Mahalanobis", "--on-anomaly", "Fail"), 3, "needs --sentinel-budget"),
+        (("--sentinel", "Mahalanobis", "--sentinel-budget", "1%"), 3, "needs --sentinel-budget"),
+        (
+            ("--sentinel", "Mahalanobis", "--on-anomaly", "Fail", "--sentinel-budget", "40%"),
+            3,
+            "less than the rollout's 30%",
+        ),
+        (("--sentinel", "Mahalanobis", "--on-anomaly", "Fail", "--sentinel-budget", "some"), 3, "no percentage"),
+    ],
+)
+def test_flags_of_a_sentinel_fit_together(
+    folder: Path, flags: tuple[str, ...], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _fit(folder, *flags) == code
+    assert words in capsys.readouterr().err
+
+
+def test_without_scikit_learn_a_sentinel_names_the_extra_before_anything_is_read(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert _fit(folder, "--sentinel", "Mahalanobis", "--history", "missing.zip") == 1
+    assert "pip install 'coalmine[models]'" in capsys.readouterr().err
