@@ -27,7 +27,11 @@ name (or --address), in pieces of forty minutes, or from a file that --record ke
 most pods were of are stable's; a release that was under way at that time is left out.
 The model is written as YAML, to be reviewed and committed; it decides nothing before the operator has certified it on
 history that came later. With --sentinel, the anomaly detector's ConfigMap follows it in the same file; every second
-piece is kept from learning to say what is unusual. Exit codes: 0 written, 1 an error, 3 wrong usage."""
+piece is kept from learning to say what is unusual.
+With --healthy, the largest evidence of past releases goes into the model's calibration: of 99 and more (at a budget of
+1 %) it may raise the limit. `kubectl get analysisruns,rollouts -n NS -o json > runs/DATE.json` writes what is needed;
+keep such files, since the cluster has the latest runs only. Releases count that were promoted and not taken back;
+records count as they are given. Exit codes: 0 written, 1 an error, 3 wrong usage."""
 _CERTIFY = """\
 MODEL is a FailureModel in YAML; FILE as for `fit`. Random stable pods pose as the canary in history after the model's
 training, with the Rollout's own steps, and the real judge looks on; then known faults are put into the same releases.
@@ -48,6 +52,7 @@ def add(commands: Verbs) -> None:
         verbs, "fit", fit, words="learn a FailureModel from history", more=_FIT,
         example="coalmine model fit template.yaml rollout.yaml --output model.yaml\n"
         "coalmine model fit template.yaml rollout.yaml --from 2026-11-05T00:00:00Z --to 2026-11-08T00:00:00Z\n"
+        "coalmine model fit template.yaml rollout.yaml --healthy runs/ --output model.yaml\n"
         "coalmine model fit template.yaml rollout.yaml --sentinel Mahalanobis --output model.yaml\n"
         "coalmine model fit coalmine-istio-http --rollout checkout -n shop --address http://127.0.0.1:9090",
     )  # fmt: skip
@@ -57,6 +62,10 @@ def add(commands: Verbs) -> None:
         "--valid-for", type=seconds, default=60 * 86_400.0, metavar="DURATION", help="from now; default: 1440h"
     )
     parser.add_argument("--enforce", action="store_true", help="use it once it is certified; default: mode Shadow")
+    parser.add_argument(
+        "--healthy", nargs="+", type=Path, default=[], metavar="PATH",
+        help="what runs of healthy releases left: AnalysisRuns as JSON, records, or folders of them",
+    )  # fmt: skip
     _add_sentinel_flags(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
     parser = add_file_verb(
@@ -115,18 +124,22 @@ def _add_history_flags(parser: argparse.ArgumentParser) -> None:
 def fit(arguments: argparse.Namespace) -> int:
     """Learn, and write the model."""
     from rollout.cli.model_fit import as_yaml, fitted
+    from rollout.cli.model_healthy import read_healthy, with_healthy
     from rollout.cli.model_history import asked, read
     from rollout.cli.model_sentinel import check, with_fitted_sentinel
     from rollout.cli.model_words import learned
 
     question = asked(arguments)
     check(arguments, question.metrics.rules.budget)
+    healthy = read_healthy(arguments.healthy)
     pieces = read(question)
     model = fitted(question, pieces, arguments)
-    more, words = "", []
+    more, words = "", list[str]()
+    if arguments.healthy:
+        model, words = with_healthy(model, question, healthy)
     if arguments.sentinel is not None:
         watched = with_fitted_sentinel(model, question, pieces, arguments)
-        model, more, words = watched.model, f"---\n{watched.config_map}", [watched.words]
+        model, more, words = watched.model, f"---\n{watched.config_map}", [*words, watched.words]
     text = as_yaml(model) + more
     if arguments.output is None:
         sys.stdout.write(text)
