@@ -1,18 +1,18 @@
-"""The shell of one AnalysisRun: fetches what is new, measures, and judges. It decides nothing and retries once."""
+"""The shell of one AnalysisRun: has fetched what is new, measures, and judges. It decides nothing."""
 
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
 
 from analysis.arguments import fill_metric, run_values
 from analysis.condition import Value, assess
 from analysis.errors import InvalidSpec, MeasurementError
 from analysis.evidence.guards import PodSeen, pods_guard
 from analysis.evidence.metric_parts import MetricNoise, prior
+from analysis.fetch import Compared, Fetcher, Queries
 from analysis.judge import Facts, MetricData, Running, RunState, advance, begin_run, conclude
 from analysis.judgement import Judgement, ShadowJudgement, WeightChange
 from analysis.model.sentinel.acting import ActingSentinel
@@ -22,7 +22,7 @@ from analysis.providers.base import SeriesProvider
 from analysis.record import RunRecorder, digest
 from analysis.rules import MetricRule, RunRules, metric_rule, run_rules
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
-from analysis.selectors import Key, arm_of, selectors_of, sides_of
+from analysis.selectors import arm_of, selectors_of, sides_of
 from analysis.sentinel_seen import SentinelSeen
 from analysis.sentinel_verdict import with_sentinel
 from analysis.series.ages import PodStarts
@@ -33,14 +33,7 @@ from analysis.verdict import AnalysisPhase
 from analysis.weights import increases
 from analysis.world import MetricMeasured
 
-# The first fetch goes back to a scrape before the run began, so that what was there already is known.
-_LEAD_SECONDS_MIN = 60.0
-# A run of days is fetched again after a restart of the operator: one answer for all of it would be too large.
-FETCH_SECONDS_MAX = 3600.0
-MAX_PARALLEL_QUERIES = 4
 _VALUE_SHOWN = 1024
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -102,16 +95,6 @@ class _Judged:
     looks: int
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """A metric with a comparison, what is asked for it, and what came of it."""
-
-    asked: Metric
-    rule: MetricRule
-    selectors: Mapping[Key, str]
-    metric: WatchedMetric
-
-
 class RunMeasurer:
     """Keeps what was fetched for one run, so that each look asks only for what is new.
 
@@ -141,7 +124,7 @@ class RunMeasurer:
         values = run_values(spec.args, secrets or {})
         filled = (fill_metric(metric, values, f"spec.metrics[{i}]") for i, metric in enumerate(spec.metrics))
         self._metrics = {metric.name: metric for metric in filled}
-        self._started_at, self._provider = started_at, provider
+        self._started_at, self._provider, self._queries = started_at, provider, Queries()
         comparison = spec.comparison or RunComparison()
         self._arms, self._deadline_seconds = comparison.arms, float(comparison.progress_deadline_seconds)
         whose = arm_of(self._arms)
@@ -150,6 +133,7 @@ class RunMeasurer:
             rule.name: _compared(self._metrics[rule.name], rule, self._arms, namespace, started_at, whose)
             for rule in rules.rules
         }
+        self._fetcher = Fetcher(self._compared, started_at, provider, self._queries)
         known = models or Models()
         noises = {rule.name: known.noises.get(rule.name) or prior(rule) for rule in rules.rules}
         self._sentinel = known.sentinel
@@ -159,7 +143,6 @@ class RunMeasurer:
         self._shadow_state = begin_run(rules, started_at, shadow.noises, shadow.limit_raise) if shadow else None
         self._recorder = RunRecorder()
         self._starts = PodStarts()
-        self._queries = asyncio.Semaphore(MAX_PARALLEL_QUERIES)
         self._last: _Judged | None = None
         self.largest_log_evidence = -math.inf
         """Of all looks so far."""
@@ -172,7 +155,7 @@ class RunMeasurer:
         metric = self._metrics[name]
         started = clock()
         try:
-            value = await self._twice(lambda: self._provider.measure(metric, started))
+            value = await self._queries.answer(lambda: self._provider.measure(metric, started))
         except (MeasurementError, InvalidSpec) as error:
             return MetricMeasured(name, started, clock(), AnalysisPhase.ERROR, message=str(error))
         said = assess(value, metric.success_condition, metric.failure_condition)
@@ -183,13 +166,13 @@ class RunMeasurer:
         for pod in seen.pods:
             if pod.started_at is not None:
                 self._starts.see(pod.name, pod.started_at)
-        problems: dict[str, tuple[str, ...]] = {}
-        until = self._next_until(seen.now, problems)
+        problems: dict[str, str] = {}
+        until = self._fetcher.next_until(seen.now, problems)
         while until < seen.now:
-            await self._fetch_all(until, problems)
+            problems |= await self._fetcher.fetch(until, problems)
             await asyncio.to_thread(self._take_in, seen, until, problems)
-            until = self._next_until(seen.now, problems)
-        await self._fetch_all(seen.now, problems)
+            until = self._fetcher.next_until(seen.now, problems)
+        problems |= await self._fetcher.fetch(seen.now, problems)
         self._last = last = await asyncio.to_thread(self._judge, seen, problems)
         self.largest_log_evidence = max(self.largest_log_evidence, last.judgement.log_evidence)
         return last.judgement
@@ -209,40 +192,7 @@ class RunMeasurer:
         record = await asyncio.to_thread(encode)
         return replace(last.judgement, record_digest=digest(record)), record
 
-    def _next_until(self, now: float, problems: Mapping[str, tuple[str, ...]]) -> float:
-        """Return until when is asked next: after a restart, or after a long outage, an hour at a time."""
-        known = [one.metric.fetched_until for name, one in self._compared.items() if name not in problems]
-        oldest = min(known, default=now)
-        return min(max(oldest, self._started_at) + FETCH_SECONDS_MAX, now)
-
-    async def _fetch_all(self, until: float, problems: dict[str, tuple[str, ...]]) -> None:
-        names = [name for name in self._compared if name not in problems]
-        found = await asyncio.gather(*(self._fetch(name, until) for name in names))
-        problems |= {name: (problem,) for name, problem in zip(names, found, strict=True) if problem}
-
-    async def _fetch(self, name: str, until: float) -> str:
-        compared = self._compared[name]
-        try:
-            await asyncio.gather(*(self._fetch_one(compared, key, until) for key in compared.selectors))
-        except (MeasurementError, InvalidSpec) as error:
-            return str(error)
-        return ""
-
-    async def _fetch_one(self, compared: _Compared, key: Key, until: float) -> None:
-        lead = max(_LEAD_SECONDS_MIN, 2 * compared.rule.interval_seconds)
-        start = compared.metric.asks_from(*key, lead)
-        if start < until:
-            ask = partial(self._provider.samples, compared.asked, compared.selectors[key], start, until)
-            compared.metric.add(*key, await self._twice(ask), until)
-
-    async def _twice(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        async with self._queries:
-            try:
-                return await ask()
-            except MeasurementError:
-                return await ask()
-
-    def _judge(self, seen: Look, problems: Mapping[str, tuple[str, ...]]) -> _Judged:
+    def _judge(self, seen: Look, problems: Mapping[str, str]) -> _Judged:
         facts, running = self._take_in(seen, seen.now, problems)
         watched = self._sentinel.seen(self._state, facts, running) if self._sentinel else None
         judgement = with_sentinel(conclude(self._state, facts, running), watched)
@@ -256,14 +206,12 @@ class RunMeasurer:
         said = conclude(self._shadow_state, facts, running)
         return ShadowJudgement(self._shadow.digest, said.verdict, said.log_evidence, said.log_limit)
 
-    def _take_in(
-        self, seen: Look, until: float, problems: Mapping[str, tuple[str, ...]]
-    ) -> tuple[Facts, Mapping[str, Running]]:
+    def _take_in(self, seen: Look, until: float, problems: Mapping[str, str]) -> tuple[Facts, Mapping[str, Running]]:
         """Take in what was fetched up to a moment, and forget what finished blocks hold."""
         canary, stable = self._pods(seen, self._arms.canary), self._pods(seen, self._arms.stable)
         guard = pods_guard(canary, stable, seen.now, self._deadline_seconds)
         facts = Facts(until, None if seen.weights is None else tuple(seen.weights), guard)
-        data = {name: self._data(one, facts, problems.get(name, ())) for name, one in self._compared.items()}
+        data = {name: self._data(one, facts, problems.get(name, "")) for name, one in self._compared.items()}
         self._state, running, finished = advance(self._state, facts, data)
         if self._shadow_state is not None:
             self._shadow_state, _, _ = advance(self._shadow_state, facts, data)
@@ -272,7 +220,7 @@ class RunMeasurer:
             one.metric.forget(self._state.running_from(name))
         return facts, running
 
-    def _data(self, compared: _Compared, facts: Facts, problems: tuple[str, ...]) -> MetricData:
+    def _data(self, compared: Compared, facts: Facts, problem: str) -> MetricData:
         traffic = (self._started_at,) if facts.weights is None else increases(facts.weights, facts.at)
         watch = Watch(
             now=facts.at,
@@ -281,7 +229,7 @@ class RunMeasurer:
             pod_starts=self._starts.by_pod,
         )
         data = compared.metric.data(self._state.running_from(compared.rule.name), watch)
-        return replace(data, problems=(*problems, *data.problems))
+        return replace(data, problems=((problem,) if problem else ()) + data.problems)
 
     def _warm_up_seconds(self, name: str) -> float:
         """Return the run's setting, or what a model has learned of this metric where that is longer."""
@@ -306,9 +254,9 @@ def _rules(spec: AnalysisRunSpec, metrics: Mapping[str, Metric]) -> RunRules:
 
 def _compared(
     metric: Metric, rule: MetricRule, arms: Arms, namespace: str, started_at: float, whose: ArmOf
-) -> _Compared:
+) -> Compared:
     selectors = selectors_of(metric, arms, namespace)
-    return _Compared(metric, rule, selectors, WatchedMetric(rule, started_at, whose, sides_of(selectors)))
+    return Compared(metric, rule, selectors, WatchedMetric(rule, started_at, whose, sides_of(selectors)))
 
 
 def _shown(value: Value) -> str:

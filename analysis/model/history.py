@@ -5,13 +5,14 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from analysis.errors import InvalidSpec, MeasurementError
+from analysis.errors import InvalidSpec
 from analysis.evidence.table import ArmTable, Table
+from analysis.fetch import Queries
 from analysis.model.placebo import LIFE
 from analysis.model.query import query_digest
 from analysis.patterns import compiled
@@ -26,7 +27,6 @@ from analysis.spec import Metric
 
 SEGMENT_SECONDS = 2400.0
 PIECES_MAX = 500
-MAX_PARALLEL_QUERIES = 4
 KNOWN_MIN = 0.5
 """A piece that is known for less of its time is left out."""
 _LEAD_WINDOWS = 2
@@ -120,7 +120,7 @@ async def read_piece(
         segment_seconds: length of the piece.
         ages: at which young pods are told apart, ascending seconds, to learn their warm-up.
     """
-    queries = asyncio.Semaphore(MAX_PARALLEL_QUERIES)
+    queries = Queries()
     readers = [_Reader(source, rule, begin, segment_seconds) for rule in source.rules.rules]
     await asyncio.gather(*(reader.fetch(provider, queries) for reader in readers))
     return await asyncio.to_thread(_piece, readers, begin, ages)
@@ -151,7 +151,7 @@ class _Reader:
         self._selectors = {role: text for (role, side), text in selectors.items() if side != "canary"}
         self._watched = WatchedMetric(rule, begin, lambda _pod: STABLE, ("stable",))
 
-    async def fetch(self, provider: SeriesProvider, queries: asyncio.Semaphore) -> None:
+    async def fetch(self, provider: SeriesProvider, queries: Queries) -> None:
         """Ask for all samples; twice, where the first answer is unusable."""
         lead = _LEAD_WINDOWS * self.rule.interval_seconds
         start, until = self._begin - lead, self._begin + self._seconds + lead
@@ -160,7 +160,9 @@ class _Reader:
             async def ask(selector: str = selector) -> tuple[RawSeries, ...]:
                 return await provider.samples(self._metric, selector, start, until)
 
-            self._watched.add(role, "stable", await _twice(ask, queries), until)
+            answer = await queries.answer(ask)
+            # Of hours, so it is much.
+            await asyncio.to_thread(self._watched.add, role, "stable", answer, until)
 
     def table(self, warm_up_seconds: float) -> Table | None:
         """Return the stable pods' table without young ones; None where too little is known.
@@ -185,16 +187,6 @@ class _Reader:
         belongs = compiled(self._source.arms.stable.pods).fullmatch
         rows = [row for row, pod in enumerate(arm.pods) if belongs(pod.partition(LIFE)[0])]
         return ArmTable(tuple(arm.pods[row] for row in rows), arm.seconds[rows], arm.amounts[rows])
-
-
-async def _twice(
-    ask: Callable[[], Awaitable[tuple[RawSeries, ...]]], queries: asyncio.Semaphore
-) -> tuple[RawSeries, ...]:
-    async with queries:
-        try:
-            return await ask()
-        except MeasurementError:
-            return await ask()
 
 
 def _of_one_version(arm: ArmTable) -> ArmTable:

@@ -133,6 +133,11 @@ class WatchedMetric:
         self._known.fetched[role, side] = max(self._known.fetched[role, side], until)
 
     @property
+    def held(self) -> int:
+        """How many samples are held."""
+        return sum(samples.values.size for samples in self._samples.values())
+
+    @property
     def fetched_until(self) -> float:
         """Epoch seconds up to which all selectors were fetched; minus infinity where one never was."""
         return min(self._known.fetched.values())

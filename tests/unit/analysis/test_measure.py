@@ -9,8 +9,9 @@ import numpy as np
 from analysis.comparison_spec import Comparison, CountsComparison, GaugeComparison, HistogramComparison
 from analysis.errors import MeasurementError
 from analysis.evidence.guards import PodSeen
+from analysis.fetch import FETCH_SECONDS_MAX
 from analysis.judgement import DataState, Judgement, WeightChange
-from analysis.measure import FETCH_SECONDS_MAX, Look, RunMeasurer
+from analysis.measure import Look, RunMeasurer
 from analysis.provider_spec import MetricProvider, PrometheusMetric
 from analysis.providers.replay import ReplayProvider
 from analysis.record import digest, replay
