@@ -334,7 +334,7 @@ def record_of_cluster(run: str, *, namespace: str, kubeconfig: str | Path | None
         finally:
             await connection.close()
         if found is None:
-            raise CoalmineError(f"there is no ConfigMap {namespace}/{run}-record; only failed runs keep their record")
+            raise CoalmineError(f"there is no ConfigMap {namespace}/{run}-record; a run keeps its record when it ends")
         return unpacked(found)
 
     record: bytes = _waited(read())

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from analysis.run_spec import AnalysisRunSpec
 from analysis.verdict import AnalysisPhase
 from rollout.api.keys import HASH_LABEL, REVISION, UPDATE
 from rollout.controllers.observe import observe, replica_set, run
@@ -85,14 +86,29 @@ def test_a_template_that_is_deleted_after_the_verdict_does_not_hold_an_abort_up(
     assert world_of(*update(abort=True, abortedAt=LONG_AGO)).problems == ()
 
 
-def verifying(dry_run: list[Json], **comparison: Any) -> tuple[str, ...]:
-    """What is wrong with a new Rollout that has the step `verify`, and a template with one comparison."""
-    rollout = {"metadata": metadata("web", "u1"), "spec": spec("v1", canary=ANALYSED, steps=[{"verify": {}}])}
+def compared(dry_run: list[Json], settings: Json, **comparison: Any) -> World:
+    """A new Rollout that has the step `verify`, and a template with one comparison."""
+    steps = [{"verify": {}}]
+    rollout = {"metadata": metadata("web", "u1"), "spec": {**spec("v1", canary=ANALYSED, steps=steps), **settings}}
     errors = {"counts": {"events": 'e{pod=~"{{arms.pods}}"}', "total": 't{pod=~"{{arms.pods}}"}'}, **comparison}
     provider = {"prometheus": {"address": "http://prometheus"}}
     metrics = [{"name": "errors", "interval": "30s", "provider": provider, "comparison": errors}]
     template = {"metadata": metadata("health", "t1"), "spec": {"metrics": metrics, "dryRun": dry_run}}
-    return world_of((ROLLOUTS, rollout), (ANALYSIS_TEMPLATES, template)).problems
+    return world_of((ROLLOUTS, rollout), (ANALYSIS_TEMPLATES, template))
+
+
+def verifying(dry_run: list[Json], **comparison: Any) -> tuple[str, ...]:
+    """What is wrong with it."""
+    return compared(dry_run, {}, **comparison).problems
+
+
+def test_pods_of_a_run_have_to_be_ready_within_the_deadline_of_the_rollout() -> None:
+    for settings, seconds in (({"progressDeadlineSeconds": 1800}, 1800), ({}, 600)):
+        run_spec = compared([], settings, tolerance="50%").run_spec
+        assert run_spec is not None
+        run_settings = msgspec.convert(run_spec, AnalysisRunSpec).comparison
+        assert run_settings is not None
+        assert run_settings.progress_deadline_seconds == seconds
 
 
 def test_a_step_that_waits_for_a_proof_needs_a_metric_that_can_give_it() -> None:
