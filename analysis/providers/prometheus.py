@@ -78,7 +78,7 @@ class PrometheusProvider:
     async def measure(self, metric: Metric, now: float) -> Value:
         """Return a float of a scalar, a list of floats of a vector, in Argo's shapes."""
         spec = _prometheus(metric)
-        data = await self._query(spec, spec.query, now)
+        data = _answer(*await self._query(spec, spec.query, now))
         match data.result_type:
             case "scalar":
                 return _number(_decoded(data.result, tuple[float, str])[1])
@@ -93,11 +93,11 @@ class PrometheusProvider:
     async def samples(self, metric: Metric, selector: str, start: float, end: float) -> tuple[RawSeries, ...]:
         """Return the raw samples of a vector selector in (start, end]."""
         span_ms = max(math.ceil((end - start) * 1000), 1)
-        data = await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end)
+        status, body = await self._query(_prometheus(metric), f"{selector.strip()}[{span_ms}ms]", end)
         # It may take seconds, in which the operator has to renew its Lease.
-        return await asyncio.to_thread(_matrix, data)
+        return await asyncio.to_thread(lambda: _matrix(_answer(status, body)))
 
-    async def _query(self, spec: PrometheusMetric, query: str, at: float) -> _Data:
+    async def _query(self, spec: PrometheusMetric, query: str, at: float) -> tuple[int, bytes]:
         url = _url(spec.address)
         if not self.allowed(spec.address):
             raise InvalidSpec(
@@ -107,8 +107,7 @@ class PrometheusProvider:
             )
         seconds = min(spec.timeout or DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS)
         form = {"query": query, "time": f"{at:.3f}", "timeout": f"{seconds}s"}
-        status, body = await self._post(spec, url, form, seconds)
-        return _answer(status, body)
+        return await self._post(spec, url, form, seconds)
 
     async def _post(self, spec: PrometheusMetric, url: str, form: dict[str, str], seconds: int) -> tuple[int, bytes]:
         try:

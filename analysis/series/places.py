@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.errors import MeasurementError
 from analysis.series.clock import IntArray
 
 CANARY, STABLE = 0, 1
@@ -16,6 +17,7 @@ ArmOf = Callable[[str], int | None]
 
 NEVER = 1 << 62
 """Later than any time."""
+MAX_PLACES = 20_000
 
 
 _NUMBER, _ROW, _FIRST, _LAST, _SINCE = range(5)
@@ -77,6 +79,7 @@ class PlaceBook:
         self._rows = {key: row for row, key in enumerate(names)}
         self._new: list[tuple[int, int, int, int, int]] = []
         self._arms: list[int] = []
+        self._names: list[str] = []
 
     def place(self, number: int, arm: int, pod: str) -> int:
         """Return the index of a place, which may be new."""
@@ -90,15 +93,21 @@ class PlaceBook:
             self._rows[arm, pod] = len(self._rows)
             self._arms.append(arm)
             # The other metrics of a run name the same pods.
-            self._places.names.append(sys.intern(pod))
+            self._names.append(sys.intern(pod))
         return self._rows[arm, pod]
 
     def close(self) -> None:
-        """Write the new places down."""
+        """Write the new places down; raises MeasurementError where there are too many, dead ones too."""
+        if len(self._index) > MAX_PLACES:
+            raise MeasurementError(
+                f"the run has seen more than {MAX_PLACES} pods, more than it may keep in mind;"
+                " select the pods of one service, and look at why so many come and go"
+            )
         if self._new:
             more = np.asarray(self._new, dtype=np.int64).T
             self._places.facts = np.concatenate([self._places.facts, more], axis=1)
             self._places.arm = np.concatenate([self._places.arm, np.asarray(self._arms, dtype=np.int64)])
+            self._places.names += self._names
             self._places.by_name = self._sorted(CANARY), self._sorted(STABLE)
 
     def _sorted(self, arm: int) -> list[int]:

@@ -178,11 +178,11 @@ class Roster:
             if arm is not None:
                 place = book.place(_signed(facts.place), arm, facts.pod)
                 new[number] = (number, place, _signed(facts.counter), _signed(facts.target), TIME_MS_MAX)
-        book.close()
         if len(new) + self.sources.key.size > MAX_SERIES:
             raise MeasurementError(
                 f"the query gives more than {MAX_SERIES} series, more than a run may hold; select fewer"
             )
+        book.close()
         if new:
             self.sources = self.sources.plus([*new.values()])
 

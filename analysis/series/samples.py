@@ -116,7 +116,6 @@ class Samples:
         if series:
             self._see_bounds(bounds)
             self._merge(found, bounds, series)
-            self._check_size()
 
     def _see_bounds(self, bounds: FloatArray) -> None:
         if self.columns.size:
@@ -129,6 +128,7 @@ class Samples:
                 f"the buckets have {wanted.size} bounds, more than {MAX_BOUNDS}; select one histogram"
             )
         if wanted.size != self.columns.size:
+            self._check_size(self.rows.size, wanted.size)
             values = np.full((self.rows.size, wanted.size), np.nan)
             values[:, np.searchsorted(wanted, self.columns)] = self.values
             self.columns, self.values = wanted, values
@@ -158,17 +158,19 @@ class Samples:
 
     def _put(self, rows: IntArray, column: IntArray, values: FloatArray) -> None:
         merged = np.union1d(self.rows, rows)
+        self._check_size(merged.size, self.columns.size)
         table = np.full((merged.size, self.columns.size), np.nan)
         table[np.searchsorted(merged, self.rows)] = self.values
         # Of samples with the same time the one given last is kept.
         table[np.searchsorted(merged, rows), column] = values
         self.rows, self.values = merged, table
 
-    def _check_size(self) -> None:
-        count = self.sources.key.size * self.columns.size
-        if count > MAX_SERIES or self.values.size > MAX_SAMPLES:
+    def _check_size(self, rows: int, columns: int) -> None:
+        """Refuse a table before there is one."""
+        count = self.sources.key.size * columns
+        if count > MAX_SERIES or rows * columns > MAX_SAMPLES:
             raise MeasurementError(
-                f"the query gives {count} series with {self.values.size} samples, more than a run may hold;"
+                f"the query gives {count} series with {rows * columns} samples, more than a run may hold;"
                 " select fewer series, or scrape less often"
             )
 

@@ -71,15 +71,20 @@ def test_so_is_one_of_many_tiny_series(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_answer_is_read_beside_the_loop_in_which_the_lease_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer, readers, read = prometheus._answer(200, _matrix()), list[int](), prometheus._matrix
+    readers, decode, read = list[int](), prometheus._answer, prometheus._matrix
+
+    def decoded(status: int, body: bytes) -> prometheus._Data:
+        readers.append(threading.get_ident())
+        return decode(status, body)
 
     def noted(data: prometheus._Data) -> tuple[RawSeries, ...]:
         readers.append(threading.get_ident())
         return read(data)
 
-    async def asked(*_: object) -> prometheus._Data:
-        return answer
+    async def asked(*_: object) -> tuple[int, bytes]:
+        return 200, _matrix()
 
+    monkeypatch.setattr(prometheus, "_answer", decoded)
     monkeypatch.setattr(prometheus, "_matrix", noted)
     monkeypatch.setattr(prometheus.PrometheusProvider, "_query", asked)
 
@@ -88,7 +93,7 @@ def test_an_answer_is_read_beside_the_loop_in_which_the_lease_is_renewed(monkeyp
             return await prometheus.PrometheusProvider(session).samples(_metric(), "x", 0.0, 1.0)
 
     assert asyncio.run(ask()) == ()
-    assert readers
+    assert len(readers) == 2
     assert threading.get_ident() not in readers
 
 

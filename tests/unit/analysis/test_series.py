@@ -11,7 +11,7 @@ from analysis.evidence.table import ArmTable
 from analysis.judge import MetricData
 from analysis.judgement import DataState
 from analysis.rules import CountsRule, GaugeRule, HistogramRule
-from analysis.series import samples
+from analysis.series import places, samples
 from analysis.series.ages import PodStarts
 from analysis.series.raw import RawSeries, labels_of
 from analysis.series.watched import Watch, WatchedMetric
@@ -388,11 +388,25 @@ def test_samples_in_the_future_and_of_neither_arm_change_nothing() -> None:
     assert stable(one(STEADY), *strange) == [10.0] * 5
 
 
+def test_a_run_keeps_so_many_pods_in_mind_and_goes_on_with_those(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = WatchedMetric(rule(CountsRule(), 10.0), BEGAN, arm_of)
+    monkeypatch.setattr(places, "MAX_PLACES", 2)
+    known = [one(STEADY, pod=pod) for pod in ("s-1", "c-1")]
+    metric.add("total", "both", known, NOW)
+    held = metric.held
+    for _ in range(2):
+        with pytest.raises(MeasurementError, match="more than 2 pods"):
+            metric.add("total", "both", [one(STEADY, pod="s-2"), *known], NOW)
+    metric.add("total", "both", known, NOW)
+    assert metric.held == held > 0
+
+
 def test_a_run_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     metric = WatchedMetric(rule(CountsRule(), 10.0), BEGAN, arm_of)
     monkeypatch.setattr(samples, "MAX_SAMPLES", 4)
     with pytest.raises(MeasurementError, match="more than a run may hold"):
         metric.add("total", "both", [one(STEADY)], NOW)
+    assert metric.held == 0
     histogram = WatchedMetric(rule(HistogramRule(), 10.0), BEGAN, arm_of)
     with pytest.raises(MeasurementError, match="bounds"):
         histogram.add("buckets", "both", [one({100.0: 1}, le=str(i)) for i in range(300)], NOW)
