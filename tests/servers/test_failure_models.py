@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from analysis.durations import format_time
+from analysis.evidence.special import FloatArray
 from analysis.failure_model_spec import FailureModelSpec, TrainingProvenance
 from analysis.model.artefact import digest
+from analysis.series.raw import RawSeries
 from rollout.controllers.observe import observe
 from rollout.kube.resources import FAILURE_MODELS, ROLLOUTS
 from tests.support.api_process import Running, embedded_server
@@ -18,7 +21,7 @@ from tests.support.history_store import HistoryStore, service_history, serving
 from tests.support.model_bench import DAYS, Bench, bench, fitted, judged, prepare, rollout
 
 Json = dict[str, Any]
-PLACES = ("certified", "short", "down", "changed", "retired", "shadow")
+PLACES = ("certified", "short", "down", "changed", "retired", "shadow", "drifted")
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +151,38 @@ def test_a_model_that_its_rollout_no_longer_names_retires(server: Running, store
             return dict((live or {})["status"])
 
     assert asyncio.run(story())["phase"] == "Retired"
+
+
+def uneven(store: HistoryStore, since: float) -> HistoryStore:
+    """The same service whose pods fail from a moment on as differently as they never did before."""
+    changed = [
+        RawSeries(one.labels, one.times, one.values + (4.0 ** (-1) ** index - 1) * _since(one, since))
+        for index, one in enumerate(store.series["errors"])
+    ]
+    return HistoryStore({**store.series, "errors": tuple(changed)})
+
+
+def _since(one: RawSeries, since: float) -> FloatArray:
+    """What a counter counted from a moment on."""
+    begun = one.values[np.searchsorted(one.times, since)]
+    return np.where(one.times >= since, one.values - begun, 0.0)
+
+
+def test_a_service_that_is_not_what_it_was_degrades_its_model(server: Running, store: HistoryStore) -> None:
+    async def story() -> tuple[Bench, Json, Json]:
+        later = uneven(store, time.time() - 0.4 * DAYS * 86_400)
+        async with serving(later) as address, bench(server, "drifted", address) as made:
+            spec = msgspec.to_builtins(await fitted(made))
+            status = await made.model(spec, lambda status: status.get("certificate") is not None)
+            made.caches[FAILURE_MODELS].put((await made.client.get(FAILURE_MODELS, "drifted", "shop")) or {})
+            return made, status, await judged(made, status["digest"])
+
+    made, status, seen = asyncio.run(story())
+    assert status["phase"] == "Degraded"
+    sound = next(condition for condition in status["conditions"] if condition["type"] == "Sound")
+    assert (sound["status"], sound["reason"]) == ("False", "Drift")
+    assert "later placebos differ from earlier ones" in sound["message"]
+    assert made.reasons("FailureModel") == ["FailureModelCandidate", "FailureModelDegraded"]
+    # Runs fall back to the priors, and say so.
+    assert seen["comparison"].get("certified", False) is False
+    assert made.reasons("AnalysisRun") == ["FailureModelNotUsed"]
