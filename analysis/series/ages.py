@@ -80,7 +80,7 @@ class Ages:
             starts[row] = _starts(told, first, 2 * pace.scrape_ms, is_new=is_new)
             starts[row] = starts[row] if by_process else starts[row][:1]
             begun = min(starts[row], default=NEVER)
-            if 0 < begun <= first:
+            if 0 <= begun <= first:
                 # A pod cannot have been scraped before it started; clocks of nodes may differ a little.
                 born[place] = min(begun, first - 1)
         return cls(born, _matrix(starts), warm_up_ms)

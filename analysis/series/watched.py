@@ -329,9 +329,16 @@ class WatchedMetric:
             case HistogramRule():
                 return tuple(histogram_problems(self._samples["buckets"], self._known.buckets, odd, whole))
             case GaugeRule(type="Level" | "Growth") if odd:
-                wanted = "between 0 and 1" if self._rule.family.scale == "Logit" else "above 0"
-                return (f"{odd:.0f} values of pods in a window are not {wanted} and do not count",)
+                return (_odd_values(odd, logit=self._rule.family.scale == "Logit"),)
         return ()
+
+
+def _odd_values(count: float, *, logit: bool) -> str:
+    outside, lack = ("between 0 and 1", "logit") if logit else ("above 0", "logarithm")
+    return (
+        f"{count:.0f} values of pods in a window are not {outside}, so they have no {lack} and do not count;"
+        " where that is usual, compare Counts"
+    )
 
 
 def _always(arm: int) -> ArmOf:

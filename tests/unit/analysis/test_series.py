@@ -96,6 +96,11 @@ def test_the_first_sample_of_a_pod_born_under_watch_counts_from_zero() -> None:
     assert table.stable.seconds.tolist() == [[0, 8.0, 10.0, 0, 0]]
 
 
+def test_so_does_that_of_a_pod_that_was_born_when_the_watch_began() -> None:
+    assert stable(one({120.0: 8, 130.0: 18}), starts={"s": (BEGAN,)}) == [0, 8.0, 10.0, 0, 0]
+    assert stable(one({120.0: 8, 130.0: 18}), starts={"s": (BEGAN - 1,)}) == [0, 0, 10.0, 0, 0]
+
+
 def test_a_pod_that_starts_after_its_first_sample_by_another_clock_was_born_before_it() -> None:
     assert stable(one({120.0: 8, 130.0: 18}), starts={"s": (121.5,)}) == [0, 8.0, 10.0, 0, 0]
 
@@ -322,7 +327,10 @@ def test_values_outside_of_the_scale_do_not_count_and_are_told(scale: Any, good:
     data = measured(one(values), family=GaugeRule(scale=scale))
     assert row(data.table.stable, column=0)[:2] == [good, good]
     assert data.table.stable.seconds[0].tolist() == [10.0, 10.0, 0.0, 0.0, 10.0]
-    assert "2 values" in " ".join(data.problems)
+    (problem,) = data.problems
+    assert problem.startswith("2 values of pods in a window are not ")
+    lack = "logit" if scale == "Logit" else "logarithm"
+    assert problem.endswith(f"so they have no {lack} and do not count; where that is usual, compare Counts")
 
 
 def test_growth_begins_after_a_warm_up_of_its_own_and_each_life_of_a_pod_is_a_line() -> None:
