@@ -165,13 +165,18 @@ def provable(rules: RunRules, stable_pods: int, noises: Mapping[str, MetricNoise
         whose = "as was learned" if noises[rule.name].main.certified else "as the priors assume"
         if needed is None:
             words = f"{asked} is less than pods differ, {whose}, even {stable_pods} against {stable_pods}"
+            words += (
+                "" if rule.pod_label else ", which its series do not tell apart; say with --pods how many there are"
+            )
             remedy = "tolerate more, or learn the service's noise: `verify` would wait for ever"
             yield Finding(Severity.ERROR, field, words, remedy)
         elif needed > 1 and not rule.pod_label:
             words = (
-                f"{asked} is proven from a weight of {_weight(planner, needed)}% on only: its series tell no pods apart"
+                f"{asked} is proven from a weight of {_weight(planner, needed)}% on only if stable has {stable_pods}"
+                " pods, which its series do not tell apart"
             )
-            yield warning(field, words, "verify at larger weights only, tolerate more, or use series with pods' names")
+            remedy = "say how many there are with --pods, tolerate more, or use series with pods' names"
+            yield warning(field, words, remedy)
         elif needed > 1:
             words = f"{asked} is proven by {needed} canary pods and more only, since pods differ {whose}"
             yield warning(field, words, "set setCanaryScale, tolerate more, or learn the service's noise")
