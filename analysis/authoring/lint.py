@@ -165,9 +165,8 @@ def provable(rules: RunRules, stable_pods: int, noises: Mapping[str, MetricNoise
         whose = "as was learned" if noises[rule.name].main.certified else "as the priors assume"
         if needed is None:
             words = f"{asked} is less than pods differ, {whose}, even {stable_pods} against {stable_pods}"
-            words += (
-                "" if rule.pod_label else ", which its series do not tell apart; say with --pods how many there are"
-            )
+            # All series of an arm count as one pod's.
+            words += "" if rule.pod_label else ", and its series tell no pods apart"
             remedy = "tolerate more, or learn the service's noise: `verify` would wait for ever"
             yield Finding(Severity.ERROR, field, words, remedy)
         elif needed > 1 and not rule.pod_label:

@@ -129,12 +129,13 @@ def test_a_tolerance_is_warned_of_only_where_pods_forbid_it() -> None:
 def test_a_weight_for_series_without_pods_names_the_pods_that_were_assumed() -> None:
     def told(tolerance: float, pods: int) -> str:
         rule = MetricRule("errors", 30.0, CountsRule(), 0.05, tolerance=tolerance, pod_label="")
-        return next(iter(provable(RunRules(0.01, 180.0, 1, (rule,)), pods, {"errors": prior(rule)}))).line
+        noises = {"errors": MetricNoise(Noise(0.1, 0.01))}
+        return next(iter(provable(RunRules(0.01, 180.0, 1, (rule,)), pods, noises))).line
 
     for pods in (10, 20):
-        assert f"on only if stable has {pods} pods, which its series do not tell apart" in told(2.0, pods)
-        assert "how many there are with --pods" in told(2.0, pods)
-        assert f"even {pods} against {pods}, which its series do not tell apart; say with --pods" in told(0.02, pods)
+        assert f"on only if stable has {pods} pods, which its series do not tell apart" in told(0.5, pods)
+        assert "how many there are with --pods" in told(0.5, pods)
+        assert f"even {pods} against {pods}, and its series tell no pods apart" in told(0.1, pods)
 
 
 def test_noise_that_was_learned_lets_smaller_tolerances_be_proven() -> None:
