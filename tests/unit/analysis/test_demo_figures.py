@@ -15,10 +15,10 @@ from analysis.providers.replay import ReplayProvider
 from analysis.rules import CountsRule, MetricRule
 from analysis.run import decide
 from analysis.run_spec import AnalysisRunSpec, AnalysisRunStatus, Arm, Arms, RunComparison
-from analysis.simulate import Scrapes, SimulatedArm, counters
 from analysis.spec import Metric
 from analysis.verdict import AnalysisPhase, Verdict
 from analysis.world import LookDue, RunWorld
+from tests.support.counters import Scrapes, SimulatedArm, counters
 from tests.support.judging import Scenario, arm, looks, rules_of, table
 
 START = 1_800_000_000.0

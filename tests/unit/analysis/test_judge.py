@@ -20,9 +20,9 @@ from analysis.providers.replay import ReplayProvider
 from analysis.record import decode, digest, replay
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
 from analysis.series.raw import RawSeries
-from analysis.simulate import Scrapes, SimulatedArm, counters
 from analysis.spec import DryRun, Metric
 from analysis.verdict import AnalysisPhase, Verdict
+from tests.support.counters import Scrapes, SimulatedArm, counters
 
 START = 1_800_000_000.0
 PROVIDER = MetricProvider(prometheus=PrometheusMetric(address="http://prometheus", query="up"))

@@ -1,4 +1,4 @@
-"""Counters of an arm with a plain error rate, to try the series layer on; whole rollouts are in `simulation/`."""
+"""Counters of an arm with a plain error rate, to try the series layer on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
