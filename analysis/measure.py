@@ -16,11 +16,10 @@ from analysis.fetch import Compared, Fetcher, Queries
 from analysis.judge import Facts, MetricData, Running, RunState, advance, begin_run, conclude
 from analysis.judgement import Judgement, ShadowJudgement, WeightChange
 from analysis.model.sentinel.acting import ActingSentinel
-from analysis.names import first_match
 from analysis.patterns import compiled
 from analysis.providers.base import SeriesProvider
 from analysis.record import RunRecorder, digest
-from analysis.rules import MetricRule, RunRules, metric_rule, run_rules
+from analysis.rules import MetricRule, comparison_rules
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
 from analysis.selectors import arm_of, selectors_of, sides_of
 from analysis.sentinel_seen import SentinelSeen
@@ -128,7 +127,7 @@ class RunMeasurer:
         comparison = spec.comparison or RunComparison()
         self._arms, self._deadline_seconds = comparison.arms, float(comparison.progress_deadline_seconds)
         whose = arm_of(self._arms)
-        rules = _rules(spec, self._metrics)
+        rules = comparison_rules(spec, self._metrics.values())
         self._compared = {
             rule.name: _compared(self._metrics[rule.name], rule, self._arms, namespace, started_at, whose)
             for rule in rules.rules
@@ -237,19 +236,6 @@ class RunMeasurer:
 
     def _pods(self, seen: Look, arm: Arm) -> list[PodSeen]:
         return [pod for pod in seen.pods if arm.pods and compiled(arm.pods).fullmatch(pod.name)]
-
-
-def _rules(spec: AnalysisRunSpec, metrics: Mapping[str, Metric]) -> RunRules:
-    rules = tuple(
-        metric_rule(
-            metrics[raw.name],
-            f"spec.metrics[{index}]",
-            dry_run=first_match(spec.dry_run, raw.name) is not None,
-        )
-        for index, raw in enumerate(spec.metrics)
-        if raw.comparison is not None
-    )
-    return run_rules(spec.comparison or RunComparison(), rules)
 
 
 def _compared(

@@ -1,5 +1,6 @@
 """What a comparison asks for, with defaults applied: values without numpy."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,8 +8,9 @@ from analysis.comparison_spec import Comparison, CountsComparison, GaugeComparis
 from analysis.durations import parse_duration
 from analysis.errors import InvalidSpec
 from analysis.limits import duration
+from analysis.names import first_match
 from analysis.percent import parse_percent
-from analysis.run_spec import RunComparison
+from analysis.run_spec import AnalysisRunSpec, RunComparison
 from analysis.spec import Metric
 
 Direction = Literal["Increase", "Decrease", "Either"]
@@ -133,6 +135,21 @@ def family_name(family: CountsRule | HistogramRule | GaugeRule) -> str:
             return "Histogram"
         case GaugeRule(kind):
             return kind
+
+
+def comparison_rules(spec: AnalysisRunSpec, metrics: Iterable[Metric]) -> RunRules:
+    """Return the rules of a run's comparisons; raises InvalidSpec.
+
+    Args:
+        spec: of the run.
+        metrics: its own, with all arguments filled in; those with conditions are left out.
+    """
+    rules = tuple(
+        metric_rule(metric, f'metric "{metric.name}"', dry_run=first_match(spec.dry_run, metric.name) is not None)
+        for metric in metrics
+        if metric.comparison is not None
+    )
+    return run_rules(spec.comparison or RunComparison(), rules)
 
 
 def run_rules(comparison: RunComparison, rules: tuple[MetricRule, ...]) -> RunRules:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from analysis.arguments import fill_metric, run_values
 from analysis.background_spec import RolloutAnalysisBackground
 from analysis.comparison_spec import ComparisonSettings
-from analysis.names import first_match
-from analysis.rules import MetricRule, RunRules, metric_rule, run_rules
-from analysis.run_spec import AnalysisRunSpec, Arms, RunComparison
+from analysis.rules import RunRules, comparison_rules
+from analysis.run_spec import AnalysisRunSpec, Arms
 from analysis.spec import Argument, Metric, TemplateRef
 from analysis.template import FindTemplate, build_run
 
@@ -51,13 +50,4 @@ def fill(
     run = build_run(analysis, find, args=given, arms=arms, weight_increases=weight_increases)
     values = run_values(run.args)
     metrics = tuple(fill_metric(metric, values, f'metric "{metric.name}"', secrets_stay=True) for metric in run.metrics)
-    return Filled(run, metrics, run_rules(run.comparison or RunComparison(), rules_of(run, metrics)))
-
-
-def rules_of(run: AnalysisRunSpec, metrics: Sequence[Metric]) -> tuple[MetricRule, ...]:
-    """Return the rules of the comparisons among metrics whose arguments are filled in; raises InvalidSpec."""
-    return tuple(
-        metric_rule(metric, f'metric "{metric.name}"', dry_run=first_match(run.dry_run, metric.name) is not None)
-        for metric in metrics
-        if metric.comparison is not None
-    )
+    return Filled(run, metrics, comparison_rules(run, metrics))

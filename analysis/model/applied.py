@@ -12,9 +12,8 @@ from analysis.model.history import query_digests
 from analysis.model.noise import noises_of
 from analysis.model.sentinel.acting import ActingSentinel, acting_sentinel
 from analysis.model.sentinel.model import SentinelModel
-from analysis.names import first_match
-from analysis.rules import RunRules, metric_rule, run_rules
-from analysis.run_spec import AnalysisRunSpec, RunComparison
+from analysis.rules import RunRules, comparison_rules
+from analysis.run_spec import AnalysisRunSpec
 from analysis.spec import Metric
 
 
@@ -49,11 +48,7 @@ def run_metrics(spec: AnalysisRunSpec, secrets: Mapping[str, str]) -> RunMetrics
         for index, metric in enumerate(spec.metrics)
         if metric.comparison is not None
     }
-    rules = tuple(
-        metric_rule(metric, f'metric "{name}"', dry_run=first_match(spec.dry_run, name) is not None)
-        for name, metric in filled.items()
-    )
-    return RunMetrics(filled, run_rules(spec.comparison or RunComparison(), rules))
+    return RunMetrics(filled, comparison_rules(spec, filled.values()))
 
 
 def applied(model: FailureModelSpec, run: RunMetrics) -> Applied:
