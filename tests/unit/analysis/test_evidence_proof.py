@@ -40,6 +40,17 @@ def test_blocks_of_an_earlier_weight_do_not_count_in_the_new_proof() -> None:
     assert few.metrics[0].canary.total == pytest.approx(4 * 500 * 21)
 
 
+@pytest.mark.parametrize("before_seconds", [6, 100, 400])
+def test_a_change_of_the_weight_that_is_told_late_takes_the_proof_away(before_seconds: int) -> None:
+    first = WeightChange(START, 10)
+    early = judged(Scenario(healthy().rules, healthy().tables, (first,)), (600.0,))
+    late = Scenario(healthy().rules, healthy().tables, (first, WeightChange(START + 606 - before_seconds, 50)))
+    right_after, later = looks(late, (606.0, 1200.0), early.state)
+    assert early.judgement.proven
+    assert (right_after.judgement.weight_percent, right_after.judgement.proven) == (50, False)
+    assert later.judgement.proven
+
+
 def test_nothing_is_proven_at_weight_zero() -> None:
     taken_away = (WeightChange(START, 10), WeightChange(START + 605, 0))
     assert not judged(Scenario(healthy().rules, healthy().tables, taken_away), (600.0, 606.0)).judgement.proven

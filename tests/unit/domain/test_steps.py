@@ -71,6 +71,14 @@ def test_a_verify_step_ends_with_a_proof_at_its_own_weight() -> None:
     assert model.rollout.status.phase == "Progressing"
 
 
+@pytest.mark.parametrize("told", [0, 10, 50])
+def test_a_proof_of_another_weight_ends_no_verify_step_however_late_it_is_told(told: int) -> None:
+    model = update([{"setWeight": 10}, {"setWeight": 25}, {"verify": {}}, {"setWeight": 50}], analysed=True)
+    model.run(proven_at_weight=told)
+    model.settle()
+    assert (weight(model), model.rollout.status.current_step_index) == (25, 2)
+
+
 def test_a_proof_without_data_is_none() -> None:
     model = update([{"setWeight": 25}, {"verify": {}}], analysed=True)
     model.run(proven_at_weight=25, no_data_since="2026-01-01T00:00:00Z")
