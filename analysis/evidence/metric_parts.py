@@ -15,9 +15,12 @@ from analysis.rules import CountsRule, Direction, GaugeRule, HistogramRule, Metr
 
 NULL_SHARE = 0.05
 """The null is "worse by less than 0.05 of what is called harm", in logarithms: a bias of that size is forgiven."""
-TAIL_HARM_MIN = 0.10
 TYPICAL_WEIGHT, TAIL_WEIGHT = 6.0, 1.0
-TAIL_TOLERANCE_FACTOR, TAIL_TOLERANCE_MIN = 5.0, 0.5
+TAIL_FACTOR = 5.0
+"""A shift of typical latency by 1 % makes the slowest requests about 5 % more frequent, so tails differ by more."""
+TAIL_HARM_MIN, TAIL_TOLERANCE_MIN = 0.10, 0.5
+TAIL_NULL_SHARE = 1.0
+"""Of tails all is forgiven up to what is called harm: a little more traffic on a slow endpoint is seen there first."""
 JOINT_SEVERITY = 2.0
 """Severity 1 of the combined metric is twice of what is called harm, in every metric at once."""
 
@@ -78,15 +81,16 @@ def _histogram(rule: MetricRule, noise: MetricNoise) -> tuple[PartRule, ...]:
     whole = TYPICAL_WEIGHT + TAIL_WEIGHT * len(noise.tails)
     typical = TypicalPart(noise.main, unit(rule.harm))
     tolerance = rule.tolerance
-    tail_tolerance = None if tolerance is None else max(TAIL_TOLERANCE_FACTOR * tolerance, TAIL_TOLERANCE_MIN)
+    tail_tolerance = None if tolerance is None else max(TAIL_FACTOR * tolerance, TAIL_TOLERANCE_MIN)
     tails = (
         _part(
             rule,
             CountsPart(tail_noise, label=f"slower than {seconds:g} s", tail_seconds=seconds),
             TAIL_WEIGHT / whole,
-            max(rule.harm, TAIL_HARM_MIN),
+            max(TAIL_FACTOR * rule.harm, TAIL_HARM_MIN),
             tail_tolerance,
             joint=False,
+            null_share=TAIL_NULL_SHARE,
         )
         for seconds, tail_noise in sorted(noise.tails.items())
     )
@@ -94,14 +98,21 @@ def _histogram(rule: MetricRule, noise: MetricNoise) -> tuple[PartRule, ...]:
 
 
 def _part(
-    rule: MetricRule, part: Part, share: float, harm: float, tolerance: float | None, *, joint: bool = True
+    rule: MetricRule,
+    part: Part,
+    share: float,
+    harm: float,
+    tolerance: float | None,
+    *,
+    joint: bool = True,
+    null_share: float | None = None,
 ) -> PartRule:
     gate = log_worsening(harm, rule.direction)
     return PartRule(
         part=part,
         share=share,
         gate=gate,
-        delta=NULL_SHARE * gate,
+        delta=(NULL_SHARE if null_share is None else null_share) * gate,
         margin=None if tolerance is None else log_worsening(tolerance, rule.direction),
         joint=JOINT_SEVERITY * gate if joint and rule.direction != "Either" else 0.0,
         direction=rule.direction,
