@@ -6,7 +6,7 @@ know what to look for can be faster.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,7 @@ LIMITS = (
     Limit("base:err_x1.5", "errors", math.log(1.5)),
     Limit("base:err_x2", "errors", math.log(2.0)),
     Limit("base:lat_+10%", "latency", math.log(1.1)),
+    Limit("base:cpu_+30%", "cpu", math.log(1.3)),
     Limit("pod10:err_x2", "errors", math.log(2.0)),
     Limit("pod10:lat_+25%", "latency", math.log(1.25)),
     Limit("low:err_x2", "errors", math.log(2.0)),
@@ -46,6 +47,8 @@ def true_noise(world: World, metric: str) -> MetricNoise:
     """Return the parameters that the world was made with."""
     if metric == "errors":
         return MetricNoise(_noise(world.errors, 0.0))
+    if metric == "cpu":
+        return MetricNoise(replace(_noise(world.cpu, 0.0), usage=(world.cpu_idle_cores, world.cpu_per_request)))
     return MetricNoise(_noise(world.latency, world.load_elasticity))
 
 

@@ -9,13 +9,14 @@ BUDGET = 0.01
 INTERVAL_SECONDS = 30.0
 WARM_UP_SECONDS = 180.0
 
-FINAL_SEEDS = 60_000_000
+FINAL_SEEDS = 70_000_000
 """Seeds from here on were never played while the engine was developed.
 
-That was done below 10,000,000, and a first run from 50,000,000 on (histories from 40,000,000 on) that was looked at.
+That was done below 10,000,000, and earlier runs from 50,000,000 and 60,000,000 on (histories from 40,000,000 and
+41,000,000 on) were looked at before the engine was changed for the last time.
 """
 QUICK_SEEDS = 900_000
-HISTORY_SEEDS, TUNING_SEEDS = 41_000_000, 46_000_000
+HISTORY_SEEDS, TUNING_SEEDS = 42_000_000, 47_000_000
 HISTORY_SEGMENTS = 100
 TUNING_ROLLOUTS = 400
 
