@@ -139,7 +139,7 @@ def fit(arguments: argparse.Namespace) -> int:
         model, words = with_healthy(model, question, healthy)
     if arguments.sentinel is not None:
         watched = with_fitted_sentinel(model, question, pieces, arguments)
-        model, more, words = watched.model, f"---\n{watched.config_map}", [*words, watched.words]
+        model, more, words = watched.model, f"---\n{watched.config_map}", [*words, *watched.words]
     text = as_yaml(model) + more
     if arguments.output is None:
         sys.stdout.write(text)

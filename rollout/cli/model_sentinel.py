@@ -1,7 +1,7 @@
 """`coalmine model fit --sentinel`: an anomaly detector from the same history, and the ConfigMap that carries it."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +40,7 @@ class Fitted:
 
     model: FailureModel
     config_map: str
-    words: str
+    words: tuple[str, ...]
 
 
 def with_fitted_sentinel(
@@ -68,7 +68,7 @@ def with_fitted_sentinel(
     acting = with_sentinel(given, model.spec, wanted, artefact, question.metrics).sentinel
     spec = msgspec.structs.replace(model.spec, sentinel=wanted)
     manifest = _config_map(name, model.metadata.namespace, content)
-    return Fitted(msgspec.structs.replace(model, spec=spec), manifest, _words(acting, artefact))
+    return Fitted(msgspec.structs.replace(model, spec=spec), manifest, tuple(_words(acting, artefact)))
 
 
 def check(arguments: argparse.Namespace, rollout_budget: float) -> None:
@@ -119,11 +119,15 @@ def _config_map(name: str, namespace: str, content: bytes) -> str:
     return yaml.safe_dump(manifest, sort_keys=False, width=1_000_000)
 
 
-def _words(acting: ActingSentinel | None, artefact: SentinelModel) -> str:
+def _words(acting: ActingSentinel | None, artefact: SentinelModel) -> Iterator[str]:
     known = len(artefact.largest_scores)
     budget = acting.budget if acting is not None else 0.0
-    head = f"sentinel over {len(artefact.features)} contrasts, by {known} healthy releases that it did not learn from"
+    head = f"sentinel over {len(artefact.features)} contrasts, by {known} placebos that it did not learn from"
     if trajectory_threshold(artefact.largest_scores, budget) is None:
         more = f"false alarms in {format_percent(budget)} of releases take a longer history: see --from"
-        return f"{head}; it raises NO alarm yet, since {more}"
-    return f"{head}; false alarms in at most {format_percent(budget)} of releases"
+        yield f"{head}; it raises NO alarm yet, since {more}"
+        return
+    yield f"{head}; false alarms in at most {format_percent(budget)} of releases that are like placebos"
+    yield "  a real release also moves load and has young pods, which are differences too: expect more"
+    if acting is not None and acting.on_anomaly == "Fail":
+        yield "  watch it with --on-anomaly Report for some releases before you let it fail one"

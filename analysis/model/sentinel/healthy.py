@@ -1,4 +1,10 @@
-"""What a sentinel learns from: the contrasts of releases of nothing, cut from history."""
+"""What a sentinel learns from: the contrasts of releases of nothing, cut from history.
+
+Placebos know no shift of load and no young pods. In simulated healthy releases, 100 of each kind, sentinels that were
+allowed false alarms in 2 % raised them in 4 to 8 % (an ordinary service, incidents, a peak), and in 78 to 94 % of a
+service whose pods are slow for longer than the warm-up: there new pods do differ. So an anomaly pauses and explains by
+default, and the evidence decides.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

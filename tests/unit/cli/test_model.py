@@ -240,9 +240,7 @@ def test_a_sentinel_is_fitted_beside_and_says_what_it_is_worth(
     )
     # Five pieces taught it, five say what is unusual: too few to call anything so.
     assert len(artefact.largest_scores) == 5
-    assert (
-        "4 contrasts, by 5 healthy releases that it did not learn from; it raises NO alarm" in capsys.readouterr().err
-    )
+    assert "4 contrasts, by 5 placebos that it did not learn from; it raises NO alarm" in capsys.readouterr().err
     # The rest of the model is the same with it and without.
     assert msgspec.structs.replace(model.spec, sentinel=None, valid_until="") == msgspec.structs.replace(
         fitted.spec, valid_until=""
@@ -253,7 +251,9 @@ def test_the_certificate_counts_what_a_sentinel_fails(folder: Path, capsys: pyte
     path = folder / "failing.yaml"
     flags = ("--sentinel", "NearestNeighbors", "--on-anomaly", "Fail", "--sentinel-budget", "20%")
     assert _fit(folder, *flags, "--output", str(path)) == 0
-    assert "false alarms in at most 20% of releases" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "false alarms in at most 20% of releases that are like placebos" in told
+    assert "watch it with --on-anomaly Report" in told
     model, config_map = _documents(path)
     assert model.spec.sentinel is not None
     artefact = parse_sentinel(config_map["data"]["model.json"].encode(), model.spec.sentinel.artifact.digest)
