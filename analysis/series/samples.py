@@ -84,11 +84,10 @@ class Samples:
     def taken_apart(self) -> Rows:
         """Return the rows that have a sample in each needed column."""
         source, time, values = self.source, self.time, self.values
-        complete = self.complete
-        if not complete.all():
-            source, time, values = source[complete], time[complete], values[complete]
         if self.needed is not None:
-            values = values[:, self.needed_columns]
+            complete = self.complete
+            source, time = source[complete], time[complete]
+            values = values[complete][:, self.needed_columns]
         place = self.sources.place[source]
         return Rows(self, source, time, values, place, self.roster.places.row[place])
 
