@@ -25,6 +25,7 @@ from analysis.model.lifecycle import (
     wakes_at,
 )
 from analysis.model.soundness import drifted
+from analysis.model.validate import validate_failure_model
 from analysis.providers.prometheus import PrometheusProvider
 from rollout.api.failuremodel import FailureModel
 from rollout.api.rollout import Rollout
@@ -96,7 +97,7 @@ class FailureModelController:
 
     async def _sentinel(self, key: Key, spec: FailureModelSpec) -> SentinelStanding | None:
         """What became of the model's sentinel: its artefact is read at each turn, which are few."""
-        if spec.sentinel is None:
+        if spec.sentinel is None or validate_failure_model(spec):
             return None
         try:
             _, metrics = await self._measured(key, spec)

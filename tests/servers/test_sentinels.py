@@ -195,16 +195,18 @@ def test_a_sentinel_that_cannot_be_used_is_told_and_the_model_goes_on_without_it
     assert "sentinel" not in comparison
 
 
-def test_a_registry_is_refused_with_what_to_write_instead(server: Running, store: HistoryStore) -> None:
+def test_a_registry_is_refused_with_what_to_write_instead_whatever_else_is_wrong(server: Running, store: HistoryStore) -> None:
     async def told() -> Json:
         async with serving(store) as address, bench(server, "url", address) as made:
             wanted = stanza(config_map_ref=None, url="oci://registry/shop/sentinel")
             spec = msgspec.to_builtins(msgspec.structs.replace(await fitted(made), sentinel=wanted))
-            return await made.model(spec, bool)
+            return await made.model({**spec, "window": "never"}, bool)
 
     status = asyncio.run(told())
     assert status["phase"] == "Invalid"
-    assert status["conditions"][0]["message"] == (
+    message = status["conditions"][0]["message"]
+    assert "spec.window: " in message
+    assert message.endswith(
         "spec.sentinel.artifact.url: not supported yet; put the JSON into a ConfigMap, and name it in configMapRef"
     )
 
