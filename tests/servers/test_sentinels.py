@@ -195,7 +195,9 @@ def test_a_sentinel_that_cannot_be_used_is_told_and_the_model_goes_on_without_it
     assert "sentinel" not in comparison
 
 
-def test_a_registry_is_refused_with_what_to_write_instead_whatever_else_is_wrong(server: Running, store: HistoryStore) -> None:
+def test_a_registry_is_refused_with_what_to_write_instead_whatever_else_is_wrong(
+    server: Running, store: HistoryStore
+) -> None:
     async def told() -> Json:
         async with serving(store) as address, bench(server, "url", address) as made:
             wanted = stanza(config_map_ref=None, url="oci://registry/shop/sentinel")
