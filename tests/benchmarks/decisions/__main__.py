@@ -1,14 +1,15 @@
 """Play rollouts through the engine and its peers, print the figures and keep them.
 
-`python -m tests.benchmarks.decisions quick` takes minutes, `full` about an hour on two cores. A run that was stopped
-goes on where it was: outcomes are kept in `tests/benchmarks/results/decisions-<size>.jsonl` until they are deleted.
+`python -m tests.benchmarks.decisions quick` takes minutes, `full` some hours on two cores. A run that was stopped goes
+on where it was: outcomes are kept in `tests/benchmarks/results/<part>-<size>.jsonl` until they are deleted. Parts may
+be played one by one, or beside each other; whatever was played so far is in the report.
 """
 
 import argparse
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,15 @@ from tests.benchmarks.decisions.learning import learned, tuned
 from tests.benchmarks.decisions.limits import LIMITS, Limit, crossed
 from tests.benchmarks.decisions.settings import BUDGET, FULL, INTERVAL_SECONDS, QUICK, Size, scenarios, seed_of
 from tests.benchmarks.decisions.store import Store
-from tests.benchmarks.decisions.work import TUNED, Outcome, Work, done, split
+from tests.benchmarks.decisions.work import TUNED, Judges, Outcome, Work, done, split
 
 RESULTS = Path(__file__).parent.parent / "results"
 ABLATED = ("base:healthy", "base:err_x2", "base:lat_+10%", "base:late_err_x3")
 PIECE = 5
 LIMIT_JUDGE = "information limit"
+PLAYED: tuple[Judges, ...] = ("engine", "peers", "ablations")
+LIMITS_PART = "limits"
+PARTS = (*PLAYED, LIMITS_PART)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.decisions", description=__doc__)
     parser.add_argument("size", choices=("quick", "full"), nargs="?", default="quick")
     parser.add_argument("--only", default="", help="scenarios whose name contains this")
-    parser.add_argument("--no-ablations", action="store_true", help="play the engine and its peers only")
+    parser.add_argument("--part", choices=PARTS, action="append", help="play this only; repeatable")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     size = FULL if asked.size == "full" else QUICK
@@ -57,14 +61,13 @@ def main() -> None:
     with ProcessPoolExecutor(asked.workers) as pool:
         prepared = _prepared(pool, size)
         played = [name for name in scenarios() if asked.only in name]
-        store = Store(RESULTS / f"decisions-{size.name}.jsonl")
-        _play(pool, store, list(_missing(store, size, prepared, played)), "rollouts")
-        ablations = Store(RESULTS / f"ablations-{size.name}.jsonl")
-        limits = Store(RESULTS / f"limits-{size.name}.jsonl")
-        if not asked.no_ablations and not asked.only:
-            _play(pool, ablations, list(_ablations(ablations, size, prepared)), "ablations")
-            _play_limits(pool, limits, size)
-    _report(size, store, ablations, limits)
+        stores = {part: Store(RESULTS / f"{part}-{size.name}.jsonl") for part in PARTS}
+        chosen = asked.part or PARTS
+        for part in (part for part in PLAYED if part in chosen):
+            _play(pool, stores[part], list(_missing(stores[part], size, prepared, played, part)), part)
+        if LIMITS_PART in chosen:
+            _play_limits(pool, stores[LIMITS_PART], size, played)
+    _report(size, stores)
 
 
 def _prepared(pool: ProcessPoolExecutor, size: Size) -> Prepared:
@@ -87,22 +90,20 @@ def _scale(index: int) -> float:
     return tuned(PANEL[index], BUDGET)
 
 
-def _missing(store: Store, size: Size, prepared: Prepared, played: list[str]) -> Iterator[Work]:
+def _missing(store: Store, size: Size, prepared: Prepared, played: list[str], judges: Judges) -> Iterator[Work]:
     for name in played:
-        wanted = [seed_of(size, name, index) for index in range(size.rollouts(name))]
         known = store.seeds(name)
+        wanted = [seed_of(size, name, index) for index in range(_count(size, name, judges))]
         seeds = tuple(seed for seed in wanted if seed not in known)
         model = prepared.models[name.partition(":")[0]]
-        yield from split(Work(name, seeds, model, prepared.scales), PIECE)
+        yield from split(Work(name, seeds, model, prepared.scales, judges), PIECE)
 
 
-def _ablations(store: Store, size: Size, prepared: Prepared) -> Iterator[Work]:
-    for name in ABLATED:
-        known = store.seeds(name)
-        count = size.ablation * (4 if name.endswith(":healthy") else 1)
-        wanted = [seed_of(size, name, index) for index in range(count)]
-        seeds = tuple(seed for seed in wanted if seed not in known)
-        yield from split(Work(name, seeds, prepared.models["base"], (), ablations=True), PIECE)
+def _count(size: Size, name: str, judges: Judges) -> int:
+    """Return how many rollouts of a scenario are played."""
+    if judges == "ablations":
+        return 0 if name not in ABLATED else size.ablation * (4 if name.endswith(":healthy") else 1)
+    return -(-size.rollouts(name) // (size.peers if judges == "peers" else 1))
 
 
 def _play(pool: ProcessPoolExecutor, store: Store, works: list[Work], what: str) -> None:
@@ -121,8 +122,8 @@ def _progress(what: str, finished: int, total: int, began: float) -> None:
         print(f"{what}: {finished} of {total}, {spent / 60:.1f} min spent, about {left / 60:.1f} left", flush=True)
 
 
-def _play_limits(pool: ProcessPoolExecutor, store: Store, size: Size) -> None:
-    for limit in LIMITS:
+def _play_limits(pool: ProcessPoolExecutor, store: Store, size: Size, played: list[str]) -> None:
+    for limit in (limit for limit in LIMITS if limit.scenario in played):
         known = store.seeds(limit.scenario)
         wanted = [seed_of(size, limit.scenario, index) for index in range(size.faulty)]
         seeds = [seed for seed in wanted if seed not in known]
@@ -134,8 +135,9 @@ def _limit(limit: Limit, seed: int) -> Outcome:
     return Outcome(limit.scenario, seed, LIMIT_JUDGE, crossed(limit, seed), 0.0)
 
 
-def _report(size: Size, store: Store, ablations: Store, limits: Store) -> None:
-    found, without, bound = figures(store.outcomes), figures(ablations.outcomes), figures(limits.outcomes)
+def _report(size: Size, stores: Mapping[str, Store]) -> None:
+    found = figures([*stores["engine"].outcomes, *stores["peers"].outcomes])
+    without, bound = figures(stores["ablations"].outcomes), figures(stores[LIMITS_PART].outcomes)
     text = "\n\n".join(_tables(size, found, without, bound))
     print(text)
     (RESULTS / f"decisions-{size.name}.md").write_text(text + "\n")
@@ -163,6 +165,8 @@ def _tables(size: Size, found: list[Figure], without: list[Figure], bound: list[
     faulty = [name for name in scenarios() if not name.endswith(":healthy") and name in played]
     events, trials, upper = pooled(found, ENGINE.name)
     yield f"# Decisions, {size.name} size: seeds from {size.first_seed} on, budget {BUDGET:.0%}"
+    if size.peers > 1:
+        yield f"Peers play the first of {size.peers} rollouts each, `n` is the engine's."
     yield f"Pooled over environments: {events} of {trials} healthy rollouts rolled back, upper bound {upper:.2%}."
     yield "## False rollbacks, % (engine with its 95 % interval), peers as their users set them"
     yield rate_table(found, usual, healthy)

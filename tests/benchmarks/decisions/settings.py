@@ -47,13 +47,19 @@ DIFFERING = ("pod5:err_x2", "pod5:lat_+25%", "pod10:err_x2", "pod10:lat_+25%")
 
 @dataclass(frozen=True)
 class Size:
-    """How many rollouts of each scenario, and from which seed on."""
+    """How many rollouts of each scenario, and from which seed on.
+
+    Attributes:
+        ablation: with a fault, by each variant of the engine; four times as many without one.
+        peers: they play one of so many rollouts, the first of each scenario.
+    """
 
     name: str
     healthy_base: int
     healthy: int
     faulty: int
     ablation: int
+    peers: int
     first_seed: int
 
     def rollouts(self, scenario: str) -> int:
@@ -64,8 +70,8 @@ class Size:
         return self.healthy_base if environment == "base" else self.healthy
 
 
-QUICK = Size("quick", healthy_base=100, healthy=20, faulty=20, ablation=20, first_seed=QUICK_SEEDS)
-FULL = Size("full", healthy_base=2000, healthy=500, faulty=200, ablation=150, first_seed=FINAL_SEEDS)
+QUICK = Size("quick", healthy_base=100, healthy=20, faulty=20, ablation=20, peers=1, first_seed=QUICK_SEEDS)
+FULL = Size("full", healthy_base=2000, healthy=500, faulty=200, ablation=100, peers=2, first_seed=FINAL_SEEDS)
 
 
 def scenarios() -> tuple[str, ...]:

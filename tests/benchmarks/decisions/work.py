@@ -1,8 +1,8 @@
-"""One piece of work for a process: a few rollouts of one scenario, played by all judges."""
+"""One piece of work for a process: a few rollouts of one scenario, played by the engine, its variants or the peers."""
 
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from analysis.peers.base import Peer, rollback_windows
 from analysis.peers.panel import PANEL
@@ -15,6 +15,8 @@ from tests.benchmarks.decisions.settings import template
 
 TUNED = " (tuned)"
 
+Judges = Literal["engine", "ablations", "peers"]
+
 
 @dataclass(frozen=True)
 class Work:
@@ -23,14 +25,14 @@ class Work:
     Attributes:
         model: what was learned from the environment's history, as JSON.
         scales: of the tuned peers, by name.
-        ablations: the engine's variants instead of the peers.
+        judges: who plays: the engine, all its variants, or the peers as they are and tuned.
     """
 
     scenario: str
     seeds: tuple[int, ...]
     model: bytes
     scales: tuple[tuple[str, float], ...]
-    ablations: bool = False
+    judges: Judges
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,11 @@ class Outcome:
 
 def done(work: Work) -> list[Outcome]:
     """Play the rollouts."""
+    if work.judges == "peers":
+        return [outcome for seed in work.seeds for outcome in _peers(work, seed)]
     noises, masks = _known(work.model)
-    outcomes: list[Outcome] = []
-    for seed in work.seeds:
-        if work.ablations:
-            outcomes += [_engine(work, seed, variant, noises, masks) for variant in ABLATIONS]
-        else:
-            outcomes += [_engine(work, seed, ENGINE, noises, masks), *_peers(work, seed)]
-    return outcomes
+    variants = ABLATIONS if work.judges == "ablations" else (ENGINE,)
+    return [_engine(work, seed, variant, noises, masks) for seed in work.seeds for variant in variants]
 
 
 @lru_cache(maxsize=32)
