@@ -6,7 +6,8 @@ and judged again by another template.
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Annotated, Any, Literal
@@ -194,6 +195,16 @@ def digest(encoded: bytes) -> str:
     return f"sha256:{hashlib.sha256(encoded).hexdigest()}"
 
 
+@contextmanager
+def judging() -> Iterator[None]:
+    """Bear numbers that no run has seen, as of a record by hand; raises RecordError where they give no judgement."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (ArithmeticError, ValueError, IndexError) as error:
+        raise RecordError(f"the record cannot be judged: {str(error)[:200]}") from error
+
+
 @dataclass(frozen=True)
 class Record:
     """What a judgement was made of.
@@ -213,13 +224,9 @@ class Record:
 
     def judged(self) -> Judgement:
         """Return the judgement of the look; raises RecordError where the record's numbers give none."""
-        try:
-            with np.errstate(all="ignore"):
-                state = replayed(self.begun, self.facts, self.finished)
-                return with_sentinel(conclude(state, self.facts, self.running), self.sentinel)
-        except (ArithmeticError, ValueError, IndexError) as error:
-            # Who wrote the record by hand wrote numbers that no run has seen.
-            raise RecordError(f"the record cannot be judged: {str(error)[:200]}") from error
+        with judging():
+            state = replayed(self.begun, self.facts, self.finished)
+            return with_sentinel(conclude(state, self.facts, self.running), self.sentinel)
 
     def encoded(self) -> bytes:
         """Return the record's bytes again: the same ones where nothing else was in them."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 from analysis.evidence.metric_state import Piece
 from analysis.judge import Facts, Running, RunState, conclude, replayed
 from analysis.judgement import DataState, Judgement
-from analysis.record import Record
+from analysis.record import Record, judging
 
 T = TypeVar("T")
 
@@ -33,7 +33,15 @@ def timeline(record: Record, most: int | None = None) -> tuple[Moment, ...]:
     Args:
         record: of a run.
         most: how many looks at most, evenly spread; None for all.
+
+    Raises:
+        RecordError: the record's numbers give no judgement.
     """
+    with judging():
+        return _moments(record, most)
+
+
+def _moments(record: Record, most: int | None) -> tuple[Moment, ...]:
     state, begun = record.begun, record.begun.started_at
     ends = spread(sorted({_end(piece) for pieces in record.finished.values() for piece in pieces}), most)
     taken: dict[str, int] = dict.fromkeys(record.finished, 0)

@@ -10,7 +10,7 @@ import yaml
 
 from analysis.model.history import Piece
 from analysis.model.history_file import encode_history
-from analysis.record import digest
+from analysis.record import RecordError, digest
 from analysis.simulation.catalogue import ENVIRONMENTS
 from analysis.simulation.generate import history
 from rollout.api.failuremodel import FailureModel
@@ -203,6 +203,21 @@ def test_a_run_whose_evidence_is_no_number_is_named(
 ) -> None:
     assert fit(folder, kept(tmp_path / "runs.json", run("b", "a", "inf"), rollout("b"))) == 1
     assert "AnalysisRun shop-b-2: status.comparison.largestLogEvidence: 'inf' is no decimal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.update(started_at=1e308, at=1.5e308, weights=[[-1e308, 50]]),
+        lambda d: d["rules"][0].update(interval_seconds=5e-324),
+    ],
+)
+def test_a_record_of_numbers_that_no_run_has_seen_is_named(change: Any, tmp_path: Path) -> None:
+    document = msgspec.json.decode(run_of("base:healthy").record)
+    change(document)
+    (tmp_path / "odd.json").write_bytes(msgspec.json.encode(document))
+    with pytest.raises(RecordError, match=r"odd\.json: the record cannot be judged"):
+        read_healthy([tmp_path])
 
 
 def test_a_file_that_is_not_there_is_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
