@@ -98,6 +98,17 @@ def kilobytes(minutes: int) -> float:
     return held
 
 
+def reference_milliseconds(rounds: int = 20) -> float:
+    """Return the CPU of a million additions: figures of machines, or of hours, are comparable by it only."""
+    best = float("inf")
+    for _ in range(rounds):
+        began, total = time.process_time(), 0
+        for number in range(1_000_000):
+            total += number
+        best = min(best, (time.process_time() - began) * 1e3)
+    return best
+
+
 def line(minutes: int, looks: Sequence[float]) -> str:
     """Return a line of the table."""
     return f"after {minutes:5} minutes{min(looks):9.2f}{statistics.mean(looks):9.2f}{max(looks):9.2f}"
@@ -108,6 +119,7 @@ def main() -> None:
     print(f"{'CPU ms a look':19}{'min':>9}{'mean':>9}{'max':>9}")
     for minutes in (MINUTES, DAY_MINUTES):
         print(line(minutes, milliseconds(minutes)), flush=True)
+    print(f"reference: a million additions take {reference_milliseconds():.0f} ms")
     print(f"memory after {MINUTES} minutes: state and record {kilobytes(MINUTES):.0f} KB")
 
 
