@@ -10,7 +10,8 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from analysis.durations import parse_time
+from analysis.durations import format_time, parse_time
+from analysis.errors import MeasurementError
 from analysis.model.applied import RunMetrics
 from analysis.model.history import (
     SEGMENT_SECONDS,
@@ -169,7 +170,13 @@ async def _of_store(question: Question) -> tuple[Piece, ...]:
     async with aiohttp.ClientSession() as session:
         provider = PrometheusProvider(session)
         for begin in question.begins:
-            piece = await read_piece(question.source, provider, begin, ages=AGES_SECONDS if question.learns else ())
+            try:
+                piece = await read_piece(question.source, provider, begin, ages=AGES_SECONDS if question.learns else ())
+            except MeasurementError as error:
+                remedy = "--address names the store as it is reached from here, such as http://127.0.0.1:9090"
+                raise MeasurementError(
+                    f"history from {format_time(begin)} on cannot be read: {error}; {remedy}"
+                ) from error
             pieces += [piece] if piece.tables else []
             progress.step()
     return tuple(pieces)

@@ -188,7 +188,8 @@ def test_export_writes_what_the_digest_names(
         (("fit", "template.yaml", "rollout.yaml", "--history", "template.yaml"), 1, "no recorded history"),
         (("fit", "template.yaml", "rollout.yaml", "--history", "missing.zip"), 1, "cannot be read"),
         (("export", "template.yaml"), 3, "0 FailureModels"),
-        (("fit", "template.yaml", "rollout.yaml"), 1, "cannot query Prometheus"),
+        (("fit", "template.yaml", "rollout.yaml"), 1, "cannot query Prometheus: "),
+        (("fit", "template.yaml", "rollout.yaml"), 1, "; --address names the store as it is reached from here"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_told_with_its_remedy(
