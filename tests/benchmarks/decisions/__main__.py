@@ -64,7 +64,7 @@ def main() -> None:
         stores = {part: Store(RESULTS / f"{part}-{size.name}.jsonl") for part in PARTS}
         chosen = asked.part or PARTS
         for part in (part for part in PLAYED if part in chosen):
-            _play(pool, stores[part], list(_missing(stores[part], size, prepared, played, part)), part)
+            _play(pool, stores[part], _missing(stores[part], size, prepared, played, part), part)
         if LIMITS_PART in chosen:
             _play_limits(pool, stores[LIMITS_PART], size, played)
     _report(size, stores)
@@ -90,13 +90,16 @@ def _scale(index: int) -> float:
     return tuned(PANEL[index], BUDGET)
 
 
-def _missing(store: Store, size: Size, prepared: Prepared, played: list[str], judges: Judges) -> Iterator[Work]:
+def _missing(store: Store, size: Size, prepared: Prepared, played: list[str], judges: Judges) -> list[Work]:
+    """Return what is to be played, all scenarios side by side: a run that is stopped knows as much of each."""
+    works: list[tuple[float, Work]] = []
     for name in played:
-        known = store.seeds(name)
-        wanted = [seed_of(size, name, index) for index in range(_count(size, name, judges))]
-        seeds = tuple(seed for seed in wanted if seed not in known)
+        known, count = store.seeds(name), _count(size, name, judges)
+        seeds = tuple(seed for index in range(count) if (seed := seed_of(size, name, index)) not in known)
         model = prepared.models[name.partition(":")[0]]
-        yield from split(Work(name, seeds, model, prepared.scales, judges), PIECE)
+        pieces = split(Work(name, seeds, model, prepared.scales, judges), PIECE)
+        works += [(-(len(pieces) - at) * PIECE / count, piece) for at, piece in enumerate(pieces)]
+    return [work for _, work in sorted(works, key=lambda item: item[0])]
 
 
 def _count(size: Size, name: str, judges: Judges) -> int:
