@@ -22,6 +22,7 @@ class PodSeen:
         ready: whether it is ready, or was once.
         memory_kills: how often a container of it was seen to end by OOMKilled.
         accepted_at: epoch seconds at which a node took the pod; None where only the process' start is known.
+        gone: whether it ended, or is being deleted; what it did counts, but it is waited for no more.
     """
 
     name: str
@@ -30,6 +31,7 @@ class PodSeen:
     ready: bool = True
     memory_kills: int = 0
     accepted_at: float | None = None
+    gone: bool = False
 
     @property
     def began_at(self) -> float | None:
@@ -98,9 +100,10 @@ def out_of_memory(canary: Sequence[PodSeen], stable: Sequence[PodSeen]) -> str:
 def never_ready(canary: Sequence[PodSeen], now: float, deadline_seconds: float) -> str:
     """Return a sentence where no canary pod became ready within the deadline, else nothing.
 
-    Pods that no node has taken yet do not count. It is a matter of fact, not of chance: there is no false alarm.
+    Pods that no node has taken yet do not count, nor do those that are gone: who took them away may have scaled the
+    rollout to nothing, or lost a node. It is a matter of fact, not of chance: there is no false alarm.
     """
-    started = [pod.began_at for pod in canary if pod.began_at is not None]
+    started = [pod.began_at for pod in canary if pod.began_at is not None and not pod.gone]
     if not started or any(pod.ready for pod in canary) or now - min(started) < deadline_seconds:
         return ""
     return f"no canary pod became ready within {deadline_seconds:.0f} s"

@@ -209,6 +209,5 @@ class AnalysisRunController:
         """Take in the pods of both arms as they are now."""
         arms = ((live["spec"].get("comparison") or {}).get("arms")) or {}
         hashes = {str((arm or {}).get("podTemplateHash") or "") for arm in arms.values()} - {""}
-        for pod_hash in sorted(hashes):
-            for pod in self._context.caches[PODS].find(hash_term(live["metadata"]["namespace"], pod_hash)):
-                memory.pods.see(pod)
+        terms = (hash_term(live["metadata"]["namespace"], pod_hash) for pod_hash in sorted(hashes))
+        memory.pods.see(pod for term in terms for pod in self._context.caches[PODS].find(term))

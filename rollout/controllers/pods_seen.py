@@ -1,6 +1,6 @@
 """What the guards and the warm-up mask read of pods, and what is remembered of them from look to look."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,9 +11,11 @@ from rollout.domain.decision import earliest
 Json = dict[str, Any]
 
 PODS_REMEMBERED = 1000
+"""That are gone; those that are there are all looked at."""
 KILLS_REMEMBERED = 100
 """Of one pod; a guard fires long before."""
 _SAME_TIME_SECONDS = 2.0
+_ENDED = ("Failed", "Succeeded")
 
 
 @dataclass
@@ -28,8 +30,17 @@ class PodsSeen:
     _pods: dict[str, PodSeen] = field(default_factory=dict)
     _kills: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def see(self, pod: Json) -> None:
-        """Take in a pod as it is now."""
+    def see(self, pods: Iterable[Json]) -> None:
+        """Take in the pods as they are now; those that are not among them are gone."""
+        before = {name: replace(pod, gone=True) for name, pod in self._pods.items()}
+        now = {pod["metadata"]["name"]: self._seen(pod) for pod in pods}
+        gone = [name for name in before if name not in now]
+        for name in gone[: max(len(gone) - PODS_REMEMBERED, 0)]:
+            del before[name]
+            self._kills.pop(name, None)
+        self._pods = {**before, **now}
+
+    def _seen(self, pod: Json) -> PodSeen:
         name = pod["metadata"]["name"]
         known = self._kills.get(name, frozenset())
         kills = known if len(known) >= KILLS_REMEMBERED else known | memory_kills(pod)
@@ -37,11 +48,7 @@ class PodsSeen:
             self._kills[name] = kills
         before, now = self._pods.get(name), pod_seen(pod)
         ready = now.ready or (before is not None and before.ready)
-        self._pods[name] = replace(now, ready=ready, memory_kills=len(kills))
-        while len(self._pods) > PODS_REMEMBERED:
-            oldest = next(iter(self._pods))
-            del self._pods[oldest]
-            self._kills.pop(oldest, None)
+        return replace(now, ready=ready, memory_kills=len(kills))
 
     def all(self) -> tuple[PodSeen, ...]:
         """All that are remembered."""
@@ -62,6 +69,7 @@ def pod_seen(pod: Json) -> PodSeen:
         ready=_was_ready(status, accepted),
         memory_kills=len(memory_kills(pod)),
         accepted_at=accepted,
+        gone=status.get("phase") in _ENDED or "deletionTimestamp" in pod["metadata"],
     )
 
 

@@ -55,6 +55,14 @@ def test_pods_that_no_node_has_taken_are_not_held_to_the_deadline() -> None:
     assert "became ready" in guards.never_ready([*waiting, *pods(1, ready=False)], 9999.0, 600.0)
 
 
+def test_pods_that_are_gone_are_waited_for_no_more() -> None:
+    gone = PodSeen("p", 0.0, restarts=5, ready=False, memory_kills=3, gone=True)
+    assert guards.never_ready([gone], 9999.0, 600.0) == ""
+    assert guards.never_ready([gone, PodSeen("q", 9500.0, ready=False)], 9999.0, 600.0) == ""
+    assert "killed 3 times" in guards.out_of_memory([gone], pods(4))
+    assert "restarted 5 times" in guards.crash_loop([gone], pods(4), 100.0)
+
+
 def test_a_restarted_process_does_not_put_the_deadline_off() -> None:
     late = PodSeen("p", 650.0, ready=False, accepted_at=0.0)
     assert "became ready" in guards.never_ready([late], 700.0, 600.0)

@@ -107,7 +107,7 @@ def test_kills_are_remembered_from_look_to_look_and_none_counts_twice() -> None:
     ]
     counts = []
     for look in looks:
-        pods.see(pod(look))
+        pods.see([pod(look)])
         counts.append(pods.all()[0].memory_kills)
     assert counts == [1, 1, 2, 2]
     assert "killed 2 times" in pods_guard(pods.all(), (), BORN + 90, DEADLINE_SECONDS)
@@ -140,8 +140,8 @@ def test_a_pod_that_was_ready_once_is_no_pod_that_never_was() -> None:
 
 def test_readiness_is_remembered_where_the_status_lost_it() -> None:
     pods = PodsSeen()
-    pods.see(pod(container(running(3)), ready_since=12))
-    pods.see(pod(container(running(3))))
+    pods.see([pod(container(running(3)), ready_since=12)])
+    pods.see([pod(container(running(3)))])
     assert pods.all()[0].ready
 
 
@@ -154,12 +154,60 @@ def test_a_pod_that_no_node_has_taken_is_not_held_to_the_deadline() -> None:
     assert pods_guard([seen], (), BORN + 9999, DEADLINE_SECONDS) == ""
 
 
+def pulling(name: str, born_seconds: float, phase: str = "Pending") -> Json:
+    """A pod that a node took, and whose image is not there yet."""
+    waiting = pod(container({"waiting": {"reason": "ContainerCreating"}}), name=name)
+    waiting["status"] |= {"phase": phase, "startTime": at(born_seconds)}
+    return waiting
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param([], id="scaled to nothing"),
+        pytest.param([pulling("web-b", 650)], id="another one in its place"),
+        pytest.param([pulling("web-a", 0, "Failed"), pulling("web-b", 650)], id="refused by its node"),
+        pytest.param(
+            [{**pulling("web-a", 0), "metadata": {"name": "web-a", "deletionTimestamp": at(90)}}], id="leaving"
+        ),
+    ],
+)
+def test_a_pod_that_is_gone_is_waited_for_no_more(later: list[Json]) -> None:
+    pods = PodsSeen()
+    pods.see([pulling("web-a", 0)])
+    pods.see(later)
+    assert pods.all()[0].name == "web-a"
+    assert pods_guard(pods.all(), (), BORN + 700, DEADLINE_SECONDS) == ""
+    pods.see([pulling("web-b", 650)])
+    assert "became ready" in pods_guard(pods.all(), (), BORN + 1260, DEADLINE_SECONDS)
+
+
+def test_a_pod_that_is_gone_still_counts_for_what_it_did() -> None:
+    pods = PodsSeen()
+    pods.see([pod(container(crash_looping(), 4, ended(1, 25)))])
+    pods.see([pod(container(crash_looping(), 1, ended(2, 60)), name="web-b")])
+    assert "killed 2 times" in pods_guard(pods.all(), (), BORN + 90, DEADLINE_SECONDS)
+    pods.see([])
+    assert "killed 2 times" in pods_guard(pods.all(), (), BORN + 90, DEADLINE_SECONDS)
+
+
 def test_what_is_remembered_is_bounded() -> None:
     pods = PodsSeen()
     for number in range(KILLS_REMEMBERED + 20):
-        pods.see(pod(container(crash_looping(), number, ended(number, 25 + number))))
+        pods.see([pod(container(crash_looping(), number, ended(number, 25 + number)))])
     assert pods.all()[0].memory_kills == KILLS_REMEMBERED
-    for number in range(PODS_REMEMBERED):
-        pods.see(pod(container(running(3)), name=f"web-{number}"))
+    for number in range(0, PODS_REMEMBERED + 100, 100):
+        pods.see([pod(container(running(3)), name=f"web-{number + more}") for more in range(100)])
+    pods.see([])
     assert len(pods.all()) == PODS_REMEMBERED
     assert "web-a" not in {seen.name for seen in pods.all()}
+
+
+def test_pods_that_are_there_are_all_looked_at() -> None:
+    pods = PodsSeen()
+    many = [pod(container(running(3)), name=f"web-{number}") for number in range(PODS_REMEMBERED + 1)]
+    killed = pod(container(crash_looping(), 1, ended(1, 25)))
+    for _ in range(2):
+        pods.see([killed, *many])
+        assert pods.all()[0].memory_kills == 1
+        assert len(pods.all()) == PODS_REMEMBERED + 2
