@@ -56,11 +56,13 @@ def pods_guard(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float,
 def crash_loop(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float) -> str:
     """Return a sentence where canary pods restart over and over, else nothing.
 
-    At least 3 restarts, and more than 10 times stable's rate per second of pod life. In 500 simulated rollouts
-    without a fault it fired never, and found 99 % of slow crash loops.
+    At least 3 restarts, and more than 10 times stable's rate per second of pod life. One restart of a pod is usual as
+    far as stable's pods have one: many services start before what they need, and old pods did so long ago. In 500
+    simulated rollouts without a fault, where stable's had none, it fired never, and found 99 % of slow crash loops.
     """
     restarts = sum(pod.restarts for pod in canary)
-    if restarts < CRASH_RESTARTS_MIN:
+    usual = len(canary) * min(sum(pod.restarts for pod in stable) / max(len(stable), 1), 1.0)
+    if restarts - usual < CRASH_RESTARTS_MIN:
         return ""
     if _restart_rate(canary, now) <= CRASH_RATE_FACTOR * _restart_rate(stable, now):
         return ""

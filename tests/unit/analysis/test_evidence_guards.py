@@ -18,6 +18,16 @@ def test_a_crash_loop_is_three_restarts_and_ten_times_stables_rate() -> None:
     assert guards.crash_loop([PodSeen("p", None, 5)], pods(4), 100.0) == ""
 
 
+@pytest.mark.parametrize(("each", "stables", "words"), [(1, 1, ""), (2, 1, "6 times, stable's 6"), (1, 0, "3 times")])
+def test_restarts_at_the_start_of_a_pod_are_no_loop_where_stables_pods_had_them_too(
+    each: int, stables: int, words: str
+) -> None:
+    young = [PodSeen(f"c{i}", 259_080.0, each) for i in range(3)]
+    said = guards.crash_loop(young, pods(6, stables), 259_200.0)
+    assert words in said
+    assert bool(said) is bool(words)
+
+
 @pytest.mark.parametrize(
     ("counts", "fires"),
     [
