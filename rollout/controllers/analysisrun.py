@@ -1,5 +1,6 @@
 """The AnalysisRun's turns: decide what is due, measure in jobs beside the turns, publish what a user sees."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,8 @@ class _Memory:
     """What is known of a run beside its object; lost at a restart, and measured again then."""
 
     measurer: RunMeasurer | None = None
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Jobs begin together, and share one measurer."""
     judgement: Judgement | None = None
     measured: deque[MetricMeasured] = field(default_factory=lambda: deque(maxlen=MEASURED_KEPT))
     in_flight: set[str] = field(default_factory=set)
@@ -185,14 +188,15 @@ class AnalysisRunController:
             memory.problem = f"measuring failed {memory.faults} times in a row: {words}"
 
     async def _measurer(self, memory: _Memory, live: Json, status: AnalysisRunStatus) -> RunMeasurer:
-        if memory.measurer is None:
-            spec = msgspec.convert(live["spec"], AnalysisRunSpec)
-            namespace = live["metadata"]["namespace"]
-            secrets = await argument_secrets(self._context.client, namespace, spec)
-            began = parse_time(status.started_at) if status.started_at else self._context.now()
-            models = await pinned_model(self._context, live, spec, secrets)
-            memory.measurer = RunMeasurer(spec, namespace, began, self._provider, secrets, models)
-        return memory.measurer
+        async with memory.making:
+            if memory.measurer is None:
+                spec = msgspec.convert(live["spec"], AnalysisRunSpec)
+                namespace = live["metadata"]["namespace"]
+                secrets = await argument_secrets(self._context.client, namespace, spec)
+                began = parse_time(status.started_at) if status.started_at else self._context.now()
+                models = await pinned_model(self._context, live, spec, secrets)
+                memory.measurer = RunMeasurer(spec, namespace, began, self._provider, secrets, models)
+            return memory.measurer
 
     def _look(self, key: Key, live: Json, memory: _Memory) -> Look:
         now_live = self._context.caches[ANALYSIS_RUNS].get(key) or live

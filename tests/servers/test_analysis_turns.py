@@ -276,6 +276,24 @@ def test_a_run_without_harm_leaves_a_record_and_its_largest_evidence(server: Run
     assert again.seen.log_evidence - 1e-4 * abs(largest) <= largest < again.seen.log_limit
 
 
+def test_jobs_that_begin_together_share_what_was_fetched(server: Running) -> None:
+    asked: list[str] = []
+    run = compared("together")
+    run["spec"]["args"] = [{"name": "token", "valueFrom": {"secretKeyRef": {"name": "shared", "key": "token"}}}]
+    plain = {"prometheus": {"address": "http://127.0.0.1:1", "query": "up"}}
+    run["spec"]["metrics"] += [{"name": f"plain-{number}", "interval": "1m", "provider": plain} for number in range(3)]
+    metadata = {"name": "shared", "namespace": "shop"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"token": "c2VjcmV0"}}
+
+    async def story() -> Json:
+        async with turns(server, lambda verb, plural, _: asked.append(f"{verb} {plural}")) as bench:
+            await bench.client.create(SECRETS, secret)
+            return await bench.until(await bench.create(run), lambda status: bool(status.get("comparison")))
+
+    asyncio.run(story())
+    assert asked.count("GET secrets") == 1
+
+
 def test_the_record_of_an_end_that_was_not_told_gives_way_to_the_one_that_is(server: Running) -> None:
     async def story() -> tuple[Json, Json | None]:
         async with served(store("canary")) as address, turns(server) as bench:
