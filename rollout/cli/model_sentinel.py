@@ -24,7 +24,7 @@ from rollout.cli.arguments import UsageError
 from rollout.cli.model_history import Question
 from rollout.cli.target import tell
 from rollout.cli.template_files import read_documents
-from rollout.errors import CoalmineError
+from rollout.errors import CoalmineError, InvalidSpec
 
 if TYPE_CHECKING:
     from analysis.model.sentinel.fit.sentinel import Kind
@@ -102,7 +102,11 @@ def artefact_in(path: Path, spec: FailureModelSpec) -> SentinelModel | None:
         if document.kind == "ConfigMap" and document.name == reference.name:
             data = document.manifest.get("data")
             text = data.get(reference.key) if isinstance(data, dict) else None
-            return parse_sentinel(str(text).encode(), spec.sentinel.artifact.digest)
+            field = "spec.sentinel.artifact"
+            if not isinstance(text, str):
+                problem = f'ConfigMap "{reference.name}" has no text under "{reference.key}"'
+                raise InvalidSpec(f"{field}.configMapRef", problem, "mend the key")
+            return parse_sentinel(text.encode(), spec.sentinel.artifact.digest, field)
     tell(f'ConfigMap "{reference.name}" is not in {path}: the model is tried without its sentinel')
     return None
 

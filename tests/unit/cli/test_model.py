@@ -277,6 +277,9 @@ def test_the_certificate_counts_what_a_sentinel_fails(folder: Path, capsys: pyte
     told = capsys.readouterr()
     assert "\n  0 rolled back" in told.out
     assert 'ConfigMap "shop-sentinel" is not in' in told.err
+    path.write_text(f"{alone}---\n{yaml.safe_dump({**config_map, 'data': {'other': '{}'}})}")
+    assert main(["model", "certify", *files, *later]) == 1
+    assert 'ConfigMap "shop-sentinel" has no text under "model.json"; mend the key' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
