@@ -2,6 +2,7 @@
 
 import msgspec
 
+from analysis.run_spec import PROGRESS_DEADLINE_SECONDS
 from rollout.api.rollout import RolloutStatus
 from rollout.domain.clock import epoch, rfc3339
 from rollout.domain.conditions import find
@@ -9,7 +10,6 @@ from rollout.domain.decision import Decision, Event
 from rollout.domain.progress.standing import current_step, fully_promoted, updating
 from rollout.domain.world import World
 
-DEFAULT_SECONDS = 600
 EXCEEDED = "ProgressDeadlineExceeded"
 
 
@@ -23,7 +23,7 @@ def exceeded_at(world: World, status: RolloutStatus) -> float | None:
     if _was_told(status):
         return last_progress(status)
     seconds = world.rollout.spec.progress_deadline_seconds
-    return last_progress(status) + (DEFAULT_SECONDS if seconds is None else seconds)
+    return last_progress(status) + (PROGRESS_DEADLINE_SECONDS if seconds is None else seconds)
 
 
 def exceeded(world: World, status: RolloutStatus, now: float) -> bool:
