@@ -71,7 +71,7 @@ class Size:
 
 
 QUICK = Size("quick", healthy_base=100, healthy=20, faulty=20, ablation=20, peers=1, first_seed=QUICK_SEEDS)
-FULL = Size("full", healthy_base=2000, healthy=500, faulty=200, ablation=100, peers=2, first_seed=FINAL_SEEDS)
+FULL = Size("full", healthy_base=2000, healthy=500, faulty=100, ablation=50, peers=2, first_seed=FINAL_SEEDS)
 
 
 def scenarios() -> tuple[str, ...]:
