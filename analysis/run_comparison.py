@@ -46,16 +46,11 @@ def assess(
 
 def _failed(result: MetricResult, seen: Judgement, judged: MetricJudgement) -> MetricResult:
     # The run fails by the evidence of all metrics; the one with the largest part of it carries the failure.
-    if judged.name != culprit(seen):
+    if judged.name != seen.culprit:
         return msgspec.structs.replace(
             result, phase=AnalysisPhase.INCONCLUSIVE, message="ended because another metric failed"
         )
     return msgspec.structs.replace(result, phase=AnalysisPhase.FAILED, message=seen.explanation)
-
-
-def culprit(seen: Judgement) -> str:
-    """Return the metric that a failure is owed to: a guard's, else the largest part of the evidence."""
-    return seen.culprit
 
 
 def _waiting_message(judged: MetricJudgement | None) -> str:

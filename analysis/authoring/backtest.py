@@ -14,7 +14,6 @@ from analysis.judgement import DataState
 from analysis.model.binomial import upper_bound
 from analysis.record import Record
 from analysis.rules import MetricRule, RunRules, family_name
-from analysis.run_comparison import culprit
 from analysis.verdict import Verdict
 
 
@@ -112,7 +111,7 @@ def outcome(moments: Sequence[Moment]) -> Outcome:
         seen = moment.judgement
         margin = max(margin, seen.log_evidence - seen.log_limit)
         if seen.verdict is Verdict.FAIL:
-            return Outcome(Verdict.FAIL, moment.seconds, culprit(seen), margin, proven)
+            return Outcome(Verdict.FAIL, moment.seconds, seen.culprit, margin, proven)
         if seen.verdict is Verdict.PASS and proven is None:
             proven = moment.seconds
     last = moments[-1]

@@ -12,7 +12,6 @@ from analysis.authoring.filled import Filled
 from analysis.explain import describe
 from analysis.judgement import Judgement
 from analysis.measure import Look, RunMeasurer
-from analysis.run_comparison import culprit
 from analysis.run_spec import AnalysisRunSpec, Arm, Arms, RunComparison
 from analysis.simulation.rollout import STARTED_AT
 from analysis.verdict import Verdict
@@ -98,7 +97,7 @@ async def _play(filled: Filled, file: TestFile, data: CaseData) -> Played:
         now = STARTED_AT + number * interval
         seen = await measurer.look(Look(now, data.weights, data.pods(now)))
         if seen.verdict is Verdict.FAIL:
-            return Played(Verdict.FAIL, now - STARTED_AT, culprit(seen), seen)
+            return Played(Verdict.FAIL, now - STARTED_AT, seen.culprit, seen)
         if seen.verdict is not Verdict.PASS:
             proven = None
         elif proven is None:

@@ -17,7 +17,6 @@ from analysis.patterns import compiled
 from analysis.percent import format_decimal, format_percent, parse_percent
 from analysis.provider_spec import MetricProvider, PrometheusMetric
 from analysis.rules import metric_rule, ratio, run_rules
-from analysis.run_comparison import culprit
 from analysis.run_spec import RunComparison
 from analysis.spec import Argument, DryRun, Metric, SecretKeyRef, ValueFrom
 from analysis.verdict import AnalysisPhase, Verdict, worst
@@ -203,11 +202,11 @@ def judgement(*metrics: MetricJudgement, verdict: Verdict = Verdict.INCONCLUSIVE
 
 def test_a_failure_is_owed_to_the_guard_or_to_the_largest_part_of_the_evidence() -> None:
     first, second = judged("a", log_evidence=1.0), judged("b", log_evidence=3.0)
-    assert culprit(judgement(first, second)) == "b"
+    assert judgement(first, second).culprit == "b"
     guarded = judged("c", guard="every request fails")
-    assert culprit(judgement(first, second, guarded)) == "c"
+    assert judgement(first, second, guarded).culprit == "c"
     dry = judged("d", log_evidence=9.0, dry_run=True)
-    assert culprit(judgement(first, dry)) == "a"
+    assert judgement(first, dry).culprit == "a"
 
 
 @pytest.mark.parametrize(
