@@ -7,6 +7,7 @@ from pathlib import Path
 from rollout import __version__
 from rollout.cli import analysis, app, get, model, run, sandbox, status, steer
 from rollout.cli.arguments import FAILED, USAGE, Parser, UsageError, Verbs, add_target_flags
+from rollout.cli.screen import harmless
 from rollout.errors import CoalmineError
 
 INTERRUPTED = 130
@@ -65,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _told(prog: str, error: Exception, code: int) -> int:
     """One line for people, whatever the error has in it."""
-    print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr)
+    print(harmless(f"{prog}: {' '.join(str(error).split())}"), file=sys.stderr)
     return code
 
 

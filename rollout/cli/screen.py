@@ -1,6 +1,7 @@
 """How answers look: columns, ages, and on a terminal colours and icons. Pure but for one question to the terminal."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ _LOOKS = {
     "Error": ("⚠", "red"),
     "False": ("✖", "red"),
 }
+
+# Our own colours, and the clearing of the screen before an answer, may pass.
+_CONTROLS = re.compile(r"(\A\x1b\[H\x1b\[2J|\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,11 @@ def make_screen() -> Screen:
 def speaks_unicode() -> bool:
     """Whether what we print may hold any character."""
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def harmless(text: str) -> str:
+    """The text without characters that steer a terminal: files and objects of strangers may hold them."""
+    return _CONTROLS.sub(lambda found: found[1] or "\N{REPLACEMENT CHARACTER}", text)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

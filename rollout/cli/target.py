@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from rollout.cli.screen import harmless
 from rollout.errors import ApiError, ApiUnavailable, CoalmineError, NotFound
 from rollout.kube.client import KubeClient
 from rollout.kube.connection import Connection
@@ -127,9 +128,9 @@ async def patiently(work: Awaitable[T], what: str) -> T:
 
 def tell(words: str) -> None:
     """Progress for people; the answer itself goes to standard output."""
-    print(words, file=sys.stderr, flush=True)
+    print(harmless(words), file=sys.stderr, flush=True)
 
 
 def show(lines: Iterable[str]) -> None:
     """Print an answer."""
-    print("\n".join(lines), flush=True)
+    print(harmless("\n".join(lines)), flush=True)

@@ -198,6 +198,21 @@ def test_a_file_that_is_no_record_is_refused_in_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_words_of_a_stranger_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = msgspec.json.decode(recorded("base:healthy").record)
+    driver = {"feature": "\x1b]0;title\x07errors", "contrast": 3.0}
+    seen = {"type": "\x1b[2J\x9b2J", "digest": "", "on_anomaly": "Pause", "budget": 0.02, "rollouts": 99}
+    document["sentinel"] = {**seen, "score": 5.0, "threshold": 1.0, "p_value": 0.01, "drivers": [driver]}
+    (tmp_path / "odd.json").write_bytes(msgspec.json.encode(document))
+    main(["analysis", "explain", "--file", str(tmp_path / "odd.json")])
+    (tmp_path / "odd.json").write_bytes(b"{}")
+    main(["analysis", "explain", "--file", f"{tmp_path}/\x1b[2Jgone.json"])
+    told = capsys.readouterr()
+    assert "driven by \ufffd]0;title\ufffderrors" in told.out
+    assert "\ufffd[2Jgone.json cannot be read" in told.err
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", told.out + told.err)
+
+
 def test_a_replay_knows_its_digest(failed: tuple[Judgement, bytes]) -> None:
     judgement, record = failed
     again = replayed(record)

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.durations import parse_time
 from rollout.cli.get import rollout_table
-from rollout.cli.screen import Screen, age, table, visible
+from rollout.cli.screen import Screen, age, harmless, table, visible
 from rollout.cli.standing import standing
 from rollout.cli.tree import Family, draw
 from tests.unit.cli.objects import (
@@ -151,3 +151,9 @@ def test_ages_are_written_as_kubectl_writes_them(seconds: float, text: str) -> N
 
 def test_columns_are_as_wide_as_what_is_seen() -> None:
     assert table(("A", "B"), [("\x1b[31mxx\x1b[0m", "y"), ("zzz", "")]) == ["A    B", "\x1b[31mxx\x1b[0m   y", "zzz"]
+
+
+def test_our_own_colours_and_a_cleared_screen_come_through() -> None:
+    answer = "\x1b[H\x1b[2J" + Screen(colours=True).status("Healthy") + "\n\tnext"
+    assert harmless(answer) == answer
+    assert harmless(f"later {answer}") == "later \ufffd[H\ufffd[2J" + answer.removeprefix("\x1b[H\x1b[2J")
