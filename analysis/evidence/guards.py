@@ -23,6 +23,8 @@ class PodSeen:
         memory_kills: how often a container of it was seen to end by OOMKilled.
         accepted_at: epoch seconds at which a node took the pod; None where only the process' start is known.
         gone: whether it ended, or is being deleted; what it did counts, but it is waited for no more.
+        restarts_before: of `restarts`, those before the run: nothing that the run's canary did.
+        kills_before: of `memory_kills`, the same.
     """
 
     name: str
@@ -32,6 +34,8 @@ class PodSeen:
     memory_kills: int = 0
     accepted_at: float | None = None
     gone: bool = False
+    restarts_before: int = 0
+    kills_before: int = 0
 
     @property
     def began_at(self) -> float | None:
@@ -60,18 +64,19 @@ def crash_loop(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float)
     far as stable's pods have one: many services start before what they need, and old pods did so long ago. In 500
     simulated rollouts without a fault, where stable's had none, it fired never, and found 99 % of slow crash loops.
     """
-    restarts = sum(pod.restarts for pod in canary)
+    restarts = sum(pod.restarts - pod.restarts_before for pod in canary)
     usual = len(canary) * min(sum(pod.restarts for pod in stable) / max(len(stable), 1), 1.0)
     if restarts - usual < CRASH_RESTARTS_MIN:
         return ""
-    if _restart_rate(canary, now) <= CRASH_RATE_FACTOR * _restart_rate(stable, now):
+    stables = sum(pod.restarts for pod in stable)
+    if _rate(restarts, canary, now) <= CRASH_RATE_FACTOR * _rate(stables, stable, now):
         return ""
-    return f"canary pods restarted {restarts} times, stable's {sum(pod.restarts for pod in stable)}"
+    return f"canary pods restarted {restarts} times, stable's {stables}"
 
 
-def _restart_rate(pods: Sequence[PodSeen], now: float) -> float:
+def _rate(restarts: int, pods: Sequence[PodSeen], now: float) -> float:
     seconds = sum(max(now - pod.began_at, 1.0) for pod in pods if pod.began_at is not None)
-    return sum(pod.restarts for pod in pods) / seconds if seconds > 0 else 0.0
+    return restarts / seconds if seconds > 0 else 0.0
 
 
 def all_fail(counts: RawCounts) -> str:
@@ -93,7 +98,7 @@ def out_of_memory(canary: Sequence[PodSeen], stable: Sequence[PodSeen]) -> str:
 
     At least 2 kills. A fact, not chance: a release that needs more than its limit is killed again.
     """
-    kills = sum(pod.memory_kills for pod in canary)
+    kills = sum(pod.memory_kills - pod.kills_before for pod in canary)
     if kills < MEMORY_KILLS_MIN or sum(pod.memory_kills for pod in stable) > 0:
         return ""
     return f"canary containers were killed {kills} times for using more memory than their limit, stable's never"

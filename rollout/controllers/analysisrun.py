@@ -171,7 +171,7 @@ class AnalysisRunController:
     ) -> None:
         measurer = await self._measurer(memory, live, status)
         if isinstance(due, LookDue):
-            memory.judgement = await measurer.look(self._look(key, live, memory))
+            memory.judgement = await measurer.look(self._look(key, live, memory, _began(status) or self._context.now()))
         else:
             memory.measured.append(await measurer.measure(due.metric, self._context.now))
 
@@ -193,15 +193,15 @@ class AnalysisRunController:
                 spec = msgspec.convert(live["spec"], AnalysisRunSpec)
                 namespace = live["metadata"]["namespace"]
                 secrets = await argument_secrets(self._context.client, namespace, spec)
-                began = parse_time(status.started_at) if status.started_at else self._context.now()
+                began = _began(status) or self._context.now()
                 models = await pinned_model(self._context, live, spec, secrets)
                 memory.measurer = RunMeasurer(spec, namespace, began, self._provider, secrets, models)
             return memory.measurer
 
-    def _look(self, key: Key, live: Json, memory: _Memory) -> Look:
+    def _look(self, key: Key, live: Json, memory: _Memory, began_at: float) -> Look:
         now_live = self._context.caches[ANALYSIS_RUNS].get(key) or live
         annotation = (now_live["metadata"].get("annotations") or {}).get(WEIGHTS_ANNOTATION)
-        self._see_pods(live, memory)
+        self._see_pods(live, memory, began_at)
         try:
             weights = parse_weights(annotation) if annotation else None
         except ValueError as error:
@@ -209,9 +209,14 @@ class AnalysisRunController:
             raise InvalidSpec(field, str(error), "Coalmine writes it; leave it as it is") from error
         return Look(self._context.now(), weights, memory.pods.all())
 
-    def _see_pods(self, live: Json, memory: _Memory) -> None:
+    def _see_pods(self, live: Json, memory: _Memory, began_at: float) -> None:
         """Take in the pods of both arms as they are now."""
         arms = ((live["spec"].get("comparison") or {}).get("arms")) or {}
         hashes = {str((arm or {}).get("podTemplateHash") or "") for arm in arms.values()} - {""}
         terms = (hash_term(live["metadata"]["namespace"], pod_hash) for pod_hash in sorted(hashes))
-        memory.pods.see(pod for term in terms for pod in self._context.caches[PODS].find(term))
+        memory.pods.see((pod for term in terms for pod in self._context.caches[PODS].find(term)), began_at)
+
+
+def _began(status: AnalysisRunStatus) -> float | None:
+    """Epoch seconds of the run's start, once it was told."""
+    return parse_time(status.started_at) if status.started_at else None

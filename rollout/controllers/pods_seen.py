@@ -16,6 +16,8 @@ KILLS_REMEMBERED = 100
 """Of one pod; a guard fires long before."""
 _SAME_TIME_SECONDS = 2.0
 _ENDED = ("Failed", "Succeeded")
+# A run begins with its update; its first pods may be a little quicker.
+_BEFORE_SECONDS = 60.0
 
 
 @dataclass
@@ -30,25 +32,38 @@ class PodsSeen:
     _pods: dict[str, PodSeen] = field(default_factory=dict)
     _kills: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def see(self, pods: Iterable[Json]) -> None:
-        """Take in the pods as they are now; those that are not among them are gone."""
+    def see(self, pods: Iterable[Json], began_at: float) -> None:
+        """Take in the pods as they are now; those that are not among them are gone.
+
+        Args:
+            pods: of both arms.
+            began_at: epoch seconds of the run's start. What a clearly older pod had done when it was first seen was
+                before the run: it may be a canary of an update before this one, or stable pods taken back.
+        """
         before = {name: replace(pod, gone=True) for name, pod in self._pods.items()}
-        now = {pod["metadata"]["name"]: self._seen(pod) for pod in pods}
+        now = {pod["metadata"]["name"]: self._seen(pod, began_at) for pod in pods}
         gone = [name for name in before if name not in now]
         for name in gone[: max(len(gone) - PODS_REMEMBERED, 0)]:
             del before[name]
             self._kills.pop(name, None)
         self._pods = {**before, **now}
 
-    def _seen(self, pod: Json) -> PodSeen:
+    def _seen(self, pod: Json, began_at: float) -> PodSeen:
         name = pod["metadata"]["name"]
         known = self._kills.get(name, frozenset())
         kills = known if len(known) >= KILLS_REMEMBERED else known | memory_kills(pod)
         if kills:
             self._kills[name] = kills
-        before, now = self._pods.get(name), pod_seen(pod)
-        ready = now.ready or (before is not None and before.ready)
-        return replace(now, ready=ready, memory_kills=len(kills))
+        before, now = self._pods.get(name), replace(pod_seen(pod), memory_kills=len(kills))
+        if before is None:
+            older = now.accepted_at is not None and now.accepted_at < began_at - _BEFORE_SECONDS
+            return replace(now, restarts_before=now.restarts, kills_before=now.memory_kills) if older else now
+        return replace(
+            now,
+            ready=now.ready or before.ready,
+            restarts_before=before.restarts_before,
+            kills_before=before.kills_before,
+        )
 
     def all(self) -> tuple[PodSeen, ...]:
         """All that are remembered."""

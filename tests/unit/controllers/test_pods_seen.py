@@ -107,7 +107,7 @@ def test_kills_are_remembered_from_look_to_look_and_none_counts_twice() -> None:
     ]
     counts = []
     for look in looks:
-        pods.see([pod(look)])
+        pods.see([pod(look)], BORN)
         counts.append(pods.all()[0].memory_kills)
     assert counts == [1, 1, 2, 2]
     assert "killed 2 times" in pods_guard(pods.all(), (), BORN + 90, DEADLINE_SECONDS)
@@ -140,8 +140,8 @@ def test_a_pod_that_was_ready_once_is_no_pod_that_never_was() -> None:
 
 def test_readiness_is_remembered_where_the_status_lost_it() -> None:
     pods = PodsSeen()
-    pods.see([pod(container(running(3)), ready_since=12)])
-    pods.see([pod(container(running(3)))])
+    pods.see([pod(container(running(3)), ready_since=12)], BORN)
+    pods.see([pod(container(running(3)))], BORN)
     assert pods.all()[0].ready
 
 
@@ -174,31 +174,59 @@ def pulling(name: str, born_seconds: float, phase: str = "Pending") -> Json:
 )
 def test_a_pod_that_is_gone_is_waited_for_no_more(later: list[Json]) -> None:
     pods = PodsSeen()
-    pods.see([pulling("web-a", 0)])
-    pods.see(later)
+    pods.see([pulling("web-a", 0)], BORN)
+    pods.see(later, BORN)
     assert pods.all()[0].name == "web-a"
     assert pods_guard(pods.all(), (), BORN + 700, DEADLINE_SECONDS) == ""
-    pods.see([pulling("web-b", 650)])
+    pods.see([pulling("web-b", 650)], BORN)
     assert "became ready" in pods_guard(pods.all(), (), BORN + 1260, DEADLINE_SECONDS)
 
 
 def test_a_pod_that_is_gone_still_counts_for_what_it_did() -> None:
     pods = PodsSeen()
-    pods.see([pod(container(crash_looping(), 4, ended(1, 25)))])
-    pods.see([pod(container(crash_looping(), 1, ended(2, 60)), name="web-b")])
+    pods.see([pod(container(crash_looping(), 4, ended(1, 25)))], BORN)
+    pods.see([pod(container(crash_looping(), 1, ended(2, 60)), name="web-b")], BORN)
     assert "killed 2 times" in pods_guard(pods.all(), (), BORN + 90, DEADLINE_SECONDS)
-    pods.see([])
+    pods.see([], BORN)
     assert "killed 2 times" in pods_guard(pods.all(), (), BORN + 90, DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize(("began", "words"), [(BORN + 59, "killed 2 times"), (BORN + 3600, "")])
+def test_what_a_pod_did_before_the_run_is_nothing_that_its_canary_did(began: float, words: str) -> None:
+    """A version that is tried again, or taken back, comes with pods that were there before."""
+    old = [
+        pod(container(running(90), 3, ended(1, 80)), ready_since=99),
+        pod(container(running(90), 3, ended(2, 80)), ready_since=99, name="web-b"),
+    ]
+    pods = PodsSeen()
+    for _ in range(2):
+        pods.see(old, began)
+        said = pods_guard(pods.all(), [pod_seen(pod(name="web-s"))], BORN + 4000, DEADLINE_SECONDS)
+        assert words in said
+        assert bool(said) is bool(words)
+
+
+def test_what_an_older_pod_does_in_the_run_counts() -> None:
+    began, pods = BORN + 3600, PodsSeen()
+    stable = [pod_seen(pod(name="web-s"))]
+    pods.see([pod(container(running(90), 3, ended(1, 80, "Error", 1)), ready_since=99)], began)
+    pods.see([pod(container(running(3700), 5, ended(2, 3690, "Error", 1)), ready_since=99)], began)
+    assert pods_guard(pods.all(), stable, BORN + 4000, DEADLINE_SECONDS) == ""
+    pods.see([pod(container(running(3800), 6, ended(3, 3790, "Error", 1)), ready_since=99)], began)
+    assert "canary pods restarted 3 times" in pods_guard(pods.all(), stable, BORN + 4000, DEADLINE_SECONDS)
+    pods.see([pod(container(crash_looping(), 7, ended(4, 3900)), ready_since=99)], began)
+    pods.see([pod(container(crash_looping(), 8, ended(5, 3950)), ready_since=99)], began)
+    assert "killed 2 times" in pods_guard(pods.all(), stable, BORN + 4000, DEADLINE_SECONDS)
 
 
 def test_what_is_remembered_is_bounded() -> None:
     pods = PodsSeen()
     for number in range(KILLS_REMEMBERED + 20):
-        pods.see([pod(container(crash_looping(), number, ended(number, 25 + number)))])
+        pods.see([pod(container(crash_looping(), number, ended(number, 25 + number)))], BORN)
     assert pods.all()[0].memory_kills == KILLS_REMEMBERED
     for number in range(0, PODS_REMEMBERED + 100, 100):
-        pods.see([pod(container(running(3)), name=f"web-{number + more}") for more in range(100)])
-    pods.see([])
+        pods.see([pod(container(running(3)), name=f"web-{number + more}") for more in range(100)], BORN)
+    pods.see([], BORN)
     assert len(pods.all()) == PODS_REMEMBERED
     assert "web-a" not in {seen.name for seen in pods.all()}
 
@@ -208,6 +236,6 @@ def test_pods_that_are_there_are_all_looked_at() -> None:
     many = [pod(container(running(3)), name=f"web-{number}") for number in range(PODS_REMEMBERED + 1)]
     killed = pod(container(crash_looping(), 1, ended(1, 25)))
     for _ in range(2):
-        pods.see([killed, *many])
+        pods.see([killed, *many], BORN)
         assert pods.all()[0].memory_kills == 1
         assert len(pods.all()) == PODS_REMEMBERED + 2
