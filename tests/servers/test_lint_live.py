@@ -60,7 +60,7 @@ def linted(folder: Path, address: str, *, name: str, label: str = "pod", interva
 def test_lint_asks_a_real_prometheus_what_it_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async def asked() -> dict[str, tuple[int, str]]:
         found: dict[str, tuple[int, str]] = {}
-        async with exporter() as target, RealPrometheus(tmp_path / "prometheus") as prometheus:
+        async with exporter() as target, RealPrometheus(tmp_path / "prometheus", 2) as prometheus:
             prometheus.watch([Target(target, {"pod": "web-1"})])
             await prometheus.until('count_over_time(requests_total{code="500"}[1m]) >= 2')
             for case, more in {
@@ -68,7 +68,7 @@ def test_lint_asks_a_real_prometheus_what_it_has(tmp_path: Path, capsys: pytest.
                 "dead": {"name": "requets_total"},
                 "label": {"name": "requests_total", "label": "pod_name"},
                 "crowded": {"name": "crowded_total"},
-                "short": {"name": "requests_total", "interval": "500ms"},
+                "short": {"name": "requests_total", "interval": "1s"},
             }.items():
                 code = await asyncio.to_thread(linted, tmp_path, prometheus.url, **more)
                 found[case] = code, capsys.readouterr().out
@@ -81,7 +81,7 @@ def test_lint_asks_a_real_prometheus_what_it_has(tmp_path: Path, capsys: pytest.
     code, seen = found["dead"]
     assert code == 1
     assert 'metric "m" counts.events: no series of {__name__="requets_total", code=~"5.."} in the last hour' in seen
-    assert "is scraped every 1 s, and a window is 0.5 s" in found["short"][1]
+    assert "is scraped every 2 s, and a window is 1 s" in found["short"][1]
     code, seen = found["label"]
     assert code == 1
     assert "its series have no label pod_name" in seen

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import numpy as np
 import pytest
 import yaml
 from aiohttp import web
@@ -42,7 +43,9 @@ from tests.support.preset_cases import (
 
 FIRST, SECOND = 1_700_000_000.0, 1_700_000_030.0
 # The first text is there twice: a series that appears in a pod's second scrape may have been missed in its first.
-MOMENTS = ((FIRST - 30, 0), (FIRST, 0), (SECOND, 1))
+# A window counts when the store has shown two scrapes after it; nothing happens in those.
+LAST = FIRST + 180.0
+MOMENTS = ((FIRST - 30, 0), (FIRST, 0), *((moment, 1) for moment in np.arange(SECOND, LAST + 1, 30.0).tolist()))
 
 
 def relabelled(text: str, rules: Sequence[Mapping[str, Any]], target: Labels) -> str:
@@ -111,7 +114,7 @@ def test_the_engine_counts_what_a_preset_selects(case: Case, tmp_path: Path) -> 
             run = msgspec.structs.replace(run, metrics=at_once)
             measurer = RunMeasurer(run, NAMESPACE, FIRST, PrometheusProvider(session))
             old = [PodSeen(pod, FIRST - 3600) for pod in (CANARY_POD, STABLE_POD)]
-            return await measurer.look(Look(SECOND + 100, pods=old))
+            return await measurer.look(Look(LAST, pods=old))
 
     judgement = asyncio.run(look())
     assert {metric.name for metric in judgement.metrics} == {key.split(".")[0] for key in case.expected}

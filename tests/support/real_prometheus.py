@@ -21,7 +21,7 @@ from rollout.sandbox.parts import Part, free_port
 
 BOUND_SECONDS = 60.0
 CONFIGURATION = """\
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+global: {{scrape_interval: {scrape_seconds}s, scrape_timeout: 1s}}
 scrape_configs:
 - job_name: pods
   file_sd_configs: [{{files: ["{targets}"], refresh_interval: 1s}}]
@@ -48,11 +48,11 @@ def binary() -> str:
 class RealPrometheus:
     """Prometheus on a free port of this machine, with its data in a folder of the test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, scrape_seconds: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.url = f"http://127.0.0.1:{free_port()}"
         self._targets, configuration = folder / "targets.json", folder / "prometheus.yaml"
-        configuration.write_text(CONFIGURATION.format(targets=self._targets))
+        configuration.write_text(CONFIGURATION.format(targets=self._targets, scrape_seconds=scrape_seconds))
         self.watch([])
         command = [binary(), f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
         command += [f"--web.listen-address={self.url.removeprefix('http://')}", f"--enable-feature={FEATURES}"]
