@@ -79,7 +79,7 @@ def pod_seen(pod: Json) -> PodSeen:
     first = earliest(*(parse_time(text) for text in started if text))
     return PodSeen(
         pod["metadata"]["name"],
-        accepted if first is None else first,
+        first,
         restarts=sum(int(c.get("restartCount", 0)) for c in containers),
         ready=_was_ready(status, accepted),
         memory_kills=len(memory_kills(pod)),

@@ -122,6 +122,8 @@ def test_crashes_of_another_kind_are_told_as_what_they_are() -> None:
 def test_a_pod_whose_image_cannot_be_pulled_never_becomes_ready() -> None:
     pull = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "ghcr.io/acme/web:2"'}}
     seen = [pod_seen(pod(container(pull)))]
+    # What was taken for a start would make its first process a second one.
+    assert (seen[0].started_at, seen[0].began_at) == (None, BORN)
     assert pods_guard(seen, (), BORN + 599, DEADLINE_SECONDS) == ""
     assert "no canary pod became ready within 600 s" in pods_guard(seen, (), BORN + 600, DEADLINE_SECONDS)
 
