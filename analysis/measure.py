@@ -125,7 +125,7 @@ class RunMeasurer:
         self._metrics = {metric.name: metric for metric in filled}
         self._started_at, self._provider, self._queries = started_at, provider, Queries()
         comparison = spec.comparison or RunComparison()
-        self._arms, self._deadline_seconds = comparison.arms, float(comparison.progress_deadline_seconds)
+        self._arms, self._deadline_seconds = comparison.arms, comparison.progress_deadline_seconds
         whose = arm_of(self._arms)
         rules = comparison_rules(spec, self._metrics.values())
         self._compared = {

@@ -12,7 +12,6 @@ from analysis.verdict import AnalysisPhase, Verdict
 WEIGHTS_ANNOTATION = "coalmine.dev/weights"
 """Timeline of the canary's weight, appended by the Rollout controller: `2026-11-22T10:00:10Z=5,...=25`."""
 
-PROGRESS_DEADLINE_SECONDS = 600
 """Of a Rollout that sets none."""
 
 
@@ -63,8 +62,8 @@ class RunComparison(Model):
     """Pods younger than this do not count, in both arms."""
     weight_increases: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     """How often the rollout's steps raise the canary's weight; later raises get their part of the budget."""
-    progress_deadline_seconds: Annotated[int, msgspec.Meta(ge=1)] = PROGRESS_DEADLINE_SECONDS
-    """A pod of the canary has to become ready within so many seconds, or the run fails; the Rollout's own deadline."""
+    progress_deadline_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Within so many seconds a pod of the canary has to be ready, or the run fails; of a Rollout that aborts by it."""
     failure_model: PinnedFailureModel | None = None
     """Learned noise, pinned for the whole run; absent: priors."""
     arms: Arms = Arms()

@@ -10,7 +10,6 @@ from analysis.comparison_spec import ComparisonSettings
 from analysis.errors import InvalidSpec
 from analysis.names import first_match
 from analysis.run_spec import (
-    PROGRESS_DEADLINE_SECONDS,
     AnalysisRunSpec,
     Arms,
     PinnedFailureModel,
@@ -180,7 +179,7 @@ def build_run(
         arms: both sides of the comparisons; only with a background analysis.
         weight_increases: how often the steps raise the canary's weight.
         failure_model_digest: digest of the model to pin, where one is named.
-        progress_deadline_seconds: the Rollout's; None for the default.
+        progress_deadline_seconds: of a Rollout that aborts by it; None where no canary pod has to be ready in time.
 
     Raises:
         InvalidSpec: with the field and a remedy; TemplateMissing where a template may still come.
@@ -188,7 +187,6 @@ def build_run(
     flat = flatten(analysis.templates, find)
     settings = analysis.comparison if isinstance(analysis, RolloutAnalysisBackground) else None
     background = isinstance(analysis, RolloutAnalysisBackground)
-    deadline = progress_deadline_seconds or PROGRESS_DEADLINE_SECONDS
     compared = [metric.name for metric in flat.metrics if metric.comparison is not None]
     if compared and not background:
         raise InvalidSpec(
@@ -201,7 +199,9 @@ def build_run(
         args=_given(flat.args, args),
         dry_run=_once((*flat.dry_run, *analysis.dry_run)),
         measurement_retention=_once((*flat.measurement_retention, *analysis.measurement_retention)),
-        comparison=_comparison(settings, arms, weight_increases, failure_model_digest, deadline) if compared else None,
+        comparison=_comparison(settings, arms, weight_increases, failure_model_digest, progress_deadline_seconds)
+        if compared
+        else None,
     )
 
 
@@ -225,7 +225,11 @@ def _given(declared: Sequence[Argument], given: Sequence[Argument]) -> tuple[Arg
 
 
 def _comparison(
-    settings: ComparisonSettings | None, arms: Arms | None, weight_increases: int, digest: str, deadline_seconds: int
+    settings: ComparisonSettings | None,
+    arms: Arms | None,
+    weight_increases: int,
+    digest: str,
+    deadline_seconds: int | None,
 ) -> RunComparison:
     settings = settings or ComparisonSettings()
     reference = settings.failure_model_ref

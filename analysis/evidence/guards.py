@@ -43,18 +43,17 @@ class PodSeen:
         return self.started_at if self.accepted_at is None else self.accepted_at
 
 
-def pods_guard(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float, deadline_seconds: float) -> str:
+def pods_guard(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float, deadline_seconds: float | None) -> str:
     """Return what is wrong with the canary's pods, as a sentence, the most telling one first; else nothing.
 
     Args:
         canary: pods of the canary, dead ones too.
         stable: pods of stable, dead ones too.
         now: epoch seconds.
-        deadline_seconds: until when a pod of the canary has to be ready.
+        deadline_seconds: until when a pod of the canary has to be ready; None where a slow start is only said.
     """
-    return (
-        out_of_memory(canary, stable) or crash_loop(canary, stable, now) or never_ready(canary, now, deadline_seconds)
-    )
+    late = "" if deadline_seconds is None else never_ready(canary, now, deadline_seconds)
+    return out_of_memory(canary, stable) or crash_loop(canary, stable, now) or late
 
 
 def crash_loop(canary: Sequence[PodSeen], stable: Sequence[PodSeen], now: float) -> str:

@@ -26,6 +26,7 @@ from rollout.api.keys import (
 from rollout.api.rollout import CanaryStrategy, Rollout
 from rollout.api.validate_rollout import validate_rollout
 from rollout.controllers.terms import claim_term, claims
+from rollout.domain.progress.deadline import abort_deadline_seconds
 from rollout.domain.progress.podhash import pod_hashes
 from rollout.domain.progress.runs import background
 from rollout.domain.progress.standing import skipping, updating
@@ -271,7 +272,7 @@ def _with_run(caches: Caches, live: Json, world: World) -> World:
             arms=_arms(world, current),
             weight_increases=weight_increases(world.canary),
             failure_model_digest=_model_digest(caches, world, analysis.comparison),
-            progress_deadline_seconds=world.rollout.spec.progress_deadline_seconds,
+            progress_deadline_seconds=abort_deadline_seconds(world),
         )
         if spec.comparison is not None:
             _tell_apart(world, current)

@@ -2,7 +2,6 @@
 
 import msgspec
 
-from analysis.run_spec import PROGRESS_DEADLINE_SECONDS
 from rollout.api.rollout import RolloutStatus
 from rollout.domain.clock import epoch, rfc3339
 from rollout.domain.conditions import find
@@ -11,6 +10,7 @@ from rollout.domain.progress.standing import current_step, fully_promoted, updat
 from rollout.domain.world import World
 
 EXCEEDED = "ProgressDeadlineExceeded"
+PROGRESS_DEADLINE_SECONDS = 600
 
 
 def exceeded_at(world: World, status: RolloutStatus) -> float | None:
@@ -22,8 +22,17 @@ def exceeded_at(world: World, status: RolloutStatus) -> float | None:
         return None
     if _was_told(status):
         return last_progress(status)
-    seconds = world.rollout.spec.progress_deadline_seconds
-    return last_progress(status) + (PROGRESS_DEADLINE_SECONDS if seconds is None else seconds)
+    return last_progress(status) + _seconds(world)
+
+
+def abort_deadline_seconds(world: World) -> int | None:
+    """Return how long the canary's pods may take to be ready, at least a second; None where it is only said."""
+    return max(_seconds(world), 1) if world.rollout.spec.progress_deadline_abort else None
+
+
+def _seconds(world: World) -> int:
+    asked = world.rollout.spec.progress_deadline_seconds
+    return PROGRESS_DEADLINE_SECONDS if asked is None else asked
 
 
 def exceeded(world: World, status: RolloutStatus, now: float) -> bool:

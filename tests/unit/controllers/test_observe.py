@@ -102,8 +102,15 @@ def verifying(dry_run: list[Json], **comparison: Any) -> tuple[str, ...]:
     return compared(dry_run, {}, **comparison).problems
 
 
-def test_pods_of_a_run_have_to_be_ready_within_the_deadline_of_the_rollout() -> None:
-    for settings, seconds in (({"progressDeadlineSeconds": 1800}, 1800), ({}, 600)):
+def test_pods_of_a_run_have_to_be_ready_within_the_deadline_of_a_rollout_that_aborts_by_it() -> None:
+    aborts = {"progressDeadlineAbort": True}
+    for settings, seconds in (
+        ({"progressDeadlineSeconds": 1800, **aborts}, 1800),
+        (aborts, 600),
+        ({"progressDeadlineSeconds": 0, **aborts}, 1),
+        ({"progressDeadlineSeconds": 1800}, None),
+        ({}, None),
+    ):
         run_spec = compared([], settings, tolerance="50%").run_spec
         assert run_spec is not None
         run_settings = msgspec.convert(run_spec, AnalysisRunSpec).comparison
