@@ -85,16 +85,29 @@ def _published(old: MetricComparison | None, judged: MetricJudgement) -> MetricC
 
 
 def _step(shown: MetricComparison) -> tuple[object, ...]:
-    totals = [float(arm.total) if arm else 0.0 for arm in (shown.canary, shown.stable)]
+    totals = [_read(arm.total) if arm else None for arm in (shown.canary, shown.stable)]
     return (
         shown.data_state,
         shown.no_data_since,
         shown.proven,
         shown.certified,
         shown.budget_share,
-        *(round(math.log2(1.0 + total)) for total in totals),
-        round(math.log2(float(shown.evidence) + 0.5)) if shown.evidence else None,
+        *(_doublings(total, 1.0) for total in totals),
+        _doublings(_read(shown.evidence), 0.5) if shown.evidence else None,
     )
+
+
+def _read(text: str) -> float | None:
+    """Return a figure of a status; None where there is none, or somebody else wrote what is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _doublings(number: float | None, least: float) -> int:
+    return round(math.log2(max(number or 0.0, 0.0) + least))
 
 
 def _comparison(judged: MetricJudgement) -> MetricComparison:
@@ -155,9 +168,10 @@ def summarize(
 
 def _largest(old: RunComparisonStatus | None, largest: float | None) -> str:
     """Return the larger one of what is published already, by an operator before this one too, and what was seen."""
-    known = old.largest_log_evidence if old is not None else ""
-    if largest is None or not math.isfinite(largest) or (known and float(known) >= largest):
-        return known
+    text = old.largest_log_evidence if old is not None else ""
+    known = _read(text)
+    if largest is None or not math.isfinite(largest) or (known is not None and known >= largest):
+        return "" if known is None else text
     return decimal_text(min(largest, _LARGEST), "status.comparison.largestLogEvidence")
 
 
@@ -192,4 +206,4 @@ def _same_to_a_user(old: RunComparisonStatus, new: RunComparisonStatus) -> bool:
 def _evidence_steps(status: RunComparisonStatus) -> tuple[int, ...]:
     """Return the evidence in doublings, the shadow's too."""
     texts = (status.evidence, status.shadow.evidence if status.shadow else "")
-    return tuple(round(math.log2(float(text or 0) + 0.5)) for text in texts)
+    return tuple(_doublings(_read(text), 0.5) for text in texts)
