@@ -111,6 +111,11 @@ def _arm(totals: ArmTotals, metric: MetricJudgement, *, has_events: bool) -> str
     return f"{events} of {total}{rate}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of a noun whose plural ends in s, such as `1 contrast`, `2 contrasts`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def listed(items: Iterable[str], room: int = 200) -> str:
     """Return items with commas between, as many as the room allows, and how many more there are."""
     all_of = list(items)

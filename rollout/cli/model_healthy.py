@@ -15,7 +15,7 @@ from analysis.model.calibrate import limit_raise
 from analysis.model.decimals import decimal_text, parse_decimal
 from analysis.model.validate import ROLLOUTS_MAX
 from analysis.percent import format_percent
-from analysis.phrases import odds
+from analysis.phrases import counted, odds
 from analysis.record import RecordError, decode, digest
 from analysis.verdict import AnalysisPhase, Verdict
 from rollout.api.analysis import AnalysisRun
@@ -217,7 +217,7 @@ def _unfit(run: AnalysisRun, stable: set[str], changes: dict[tuple[str, str], st
 def _words(found: Healthy, calibration: Calibration, budget: float) -> Iterator[str]:
     count, needed = len(found.values), math.ceil(1 / budget) - 1
     if count:
-        yield f"in {count} healthy releases the evidence of harm reached {odds(found.values[-1])}:1 at most"
+        yield f"in {counted(count, 'healthy release')} the evidence of harm reached {odds(found.values[-1])}:1 at most"
     else:
         yield "no healthy release was found"
     told = ", ".join(f"{number} {reason}" for reason, number in sorted(found.left_out.items()))

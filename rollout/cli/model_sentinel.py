@@ -19,6 +19,7 @@ from analysis.model.sentinel.healthy import Healthy
 from analysis.model.sentinel.model import SentinelModel, parse_sentinel
 from analysis.model.sentinel.threshold import trajectory_threshold
 from analysis.percent import format_percent, parse_percent
+from analysis.phrases import counted
 from rollout.api.failuremodel import FailureModel
 from rollout.cli.arguments import UsageError
 from rollout.cli.model_history import Question
@@ -68,7 +69,7 @@ def with_fitted_sentinel(
     acting = with_sentinel(given, model.spec, wanted, artefact, question.metrics).sentinel
     spec = msgspec.structs.replace(model.spec, sentinel=wanted)
     manifest = _config_map(name, model.metadata.namespace, content)
-    return Fitted(msgspec.structs.replace(model, spec=spec), manifest, tuple(_words(acting, artefact)))
+    return Fitted(msgspec.structs.replace(model, spec=spec), manifest, tuple(sentinel_words(acting, artefact)))
 
 
 def check(arguments: argparse.Namespace, rollout_budget: float) -> None:
@@ -123,10 +124,11 @@ def _config_map(name: str, namespace: str, content: bytes) -> str:
     return yaml.safe_dump(manifest, sort_keys=False, width=1_000_000)
 
 
-def _words(acting: ActingSentinel | None, artefact: SentinelModel) -> Iterator[str]:
+def sentinel_words(acting: ActingSentinel | None, artefact: SentinelModel) -> Iterator[str]:
     known = len(artefact.largest_scores)
     budget = acting.budget if acting is not None else 0.0
-    head = f"sentinel over {len(artefact.features)} contrasts, by {known} placebos that it did not learn from"
+    contrasts, placebos = counted(len(artefact.features), "contrast"), counted(known, "placebo")
+    head = f"sentinel over {contrasts}, by {placebos} that it did not learn from"
     if trajectory_threshold(artefact.largest_scores, budget) is None:
         more = f"false alarms in {format_percent(budget)} of releases take a longer history: see --from"
         yield f"{head}; it raises NO alarm yet, since {more}"

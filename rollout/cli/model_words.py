@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from analysis.failure_model_spec import Certificate, FailureModelSpec, ModelMetric, ModelNoise
 from analysis.model.lifecycle import breaks, keeps
+from analysis.phrases import counted
 
 _SAME = 1.25
 """Variances closer than this factor are called alike: history of three days does not know them better."""
@@ -12,7 +13,7 @@ _SAME = 1.25
 
 def learned(spec: FailureModelSpec) -> list[str]:
     """One line a metric."""
-    lines = [f"learned from {spec.training.segments} pieces of history:"]
+    lines = [f"learned from {counted(spec.training.segments, 'piece')} of history:"]
     for metric in spec.metrics:
         young = f"; pods are young for {metric.warm_up}" if metric.warm_up else ""
         lines.append(f"  {metric.name}: {_noise(metric.noise)}{_load(metric)}{young}")
@@ -41,9 +42,10 @@ def _spread(variance: str) -> str:
 def certificate_words(found: Certificate, drift: str) -> Sequence[str]:
     """What a certificate says, and what follows from it."""
     held = found.held_out
+    played = f"{counted(found.placebos, 'placebo')} of {counted(held.segments, 'piece')}"
     bound = f"with 95 % confidence at most {found.false_rollback_upper_bound} of healthy releases are"
     lines = [
-        f"{found.placebos} placebos of {held.segments} pieces of history, {held.from_} to {held.to}:",
+        f"{played} of history, {held.from_} to {held.to}:",
         f"  {found.false_rollbacks} rolled back; {bound} (budget {found.budget})",
         *(_detection(fault.fault, fault.found, fault.median_time) for fault in found.detects),
     ]

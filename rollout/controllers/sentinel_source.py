@@ -9,6 +9,7 @@ from analysis.model.sentinel.acting import ActingSentinel
 from analysis.model.sentinel.model import SentinelModel, parse_sentinel
 from analysis.model.sentinel.threshold import trajectory_threshold
 from analysis.percent import format_percent
+from analysis.phrases import counted
 from rollout.errors import CoalmineError, InvalidSpec, NotSupportedYet
 from rollout.kube.client import KubeClient
 from rollout.kube.resources import CONFIG_MAPS
@@ -67,5 +68,6 @@ def _acts(sentinel: ActingSentinel | None) -> SentinelStanding:
     if threshold is None:
         words = f"{known} healthy rollouts are too few for false alarms in {budget}; fit it on a longer history"
         return SentinelStanding("False", "NoThreshold", f"it raises no alarm: {words}")
-    words = f"{len(sentinel.model.features)} contrasts, false alarms in at most {budget} of rollouts"
+    contrasts = counted(len(sentinel.model.features), "contrast")
+    words = f"{contrasts}, false alarms in at most {budget} of rollouts"
     return SentinelStanding("True", "Watching", f"{words}, by {known} healthy ones; {sentinel.on_anomaly} on anomaly")

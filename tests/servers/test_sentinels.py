@@ -115,7 +115,7 @@ def artefact(model: SentinelModel = JUMPY) -> Json:
 def test_a_sentinel_pauses_a_run_that_goes_on(server: Running, store: HistoryStore) -> None:
     found = story(server, store, "pauses", stanza(), artefact())
     assert (found.condition["status"], found.condition["reason"]) == ("True", "Watching")
-    assert "1 contrasts, false alarms in at most 2% of rollouts, by 99 healthy ones" in found.condition["message"]
+    assert "1 contrast, false alarms in at most 2% of rollouts, by 99 healthy ones" in found.condition["message"]
     status = found.run["status"]
     assert status["phase"] == "Running"
     assert status["comparison"]["certified"] is True

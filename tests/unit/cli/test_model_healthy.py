@@ -140,6 +140,7 @@ def test_records_count_as_they_are_given_and_once_beside_their_runs(
     assert float(alone) < 4.6
     told = capsys.readouterr().err
     assert "left out: 1 failed" in told
+    assert "in 1 healthy release the evidence of harm" in told
     assert "they raise no limit before there are 3 (budget 30%)" in told
     assert fit(folder, tmp_path, kept(tmp_path / "runs.list", same, rollout("b"))) == 0
     assert (fitted(folder).spec.calibration or pytest.fail("none")).healthy_rollouts == ("0.25",)
