@@ -4,6 +4,7 @@ import msgspec
 
 from analysis.comparison_spec import FailureModelRef
 from analysis.failure_model_spec import Certificate, FailureModelSpec, HeldOut, TrainingProvenance
+from analysis.model.sentinel.acting import ActingSentinel
 from analysis.model.sentinel.mahalanobis import MahalanobisDetector
 from analysis.model.sentinel.model import SentinelModel
 from rollout.cli.model_sentinel import sentinel_words
@@ -30,5 +31,6 @@ def test_what_was_learned_counts_its_pieces() -> None:
 def test_a_sentinel_counts_its_contrasts() -> None:
     detector = MahalanobisDetector(mean=(0.0,), covariance=((1.0,),))
     artefact = SentinelModel(features=("errors",), medians=(0.0,), largest_scores=(0.0,), detector=detector)
-    (line,) = sentinel_words(None, artefact)
+    acting = ActingSentinel("Mahalanobis", artefact, "sha256:aa", "Report", 0.02)
+    (line,) = sentinel_words(acting, artefact)
     assert line.startswith("sentinel over 1 contrast, by 1 placebo that it did not learn from;")
