@@ -17,6 +17,7 @@ from analysis.model.validate import ROLLOUTS_MAX
 from analysis.percent import format_percent
 from analysis.phrases import counted, odds
 from analysis.record import RecordError, decode, digest
+from analysis.run_spec import MetricResult
 from analysis.verdict import AnalysisPhase, Verdict
 from rollout.api.analysis import AnalysisRun
 from rollout.api.failuremodel import FailureModel
@@ -32,6 +33,7 @@ FILES_MAX = 10_000
 FILE_BYTES_MAX = 64 * 1024 * 1024
 SUFFIXES = (".json", ".gz")
 _FIELD = "calibration.healthyRollouts"
+_NO_DATA = "without data of the canary"
 
 
 @dataclass
@@ -41,12 +43,25 @@ class Given:
     Attributes:
         runs: by uid; of one that is there twice, the one of the later file.
         stable: hashes of the versions that Rollouts call stable, by namespace and name.
-        records: largest log evidence by digest of the record; None of one that failed.
+        records: by digest.
     """
 
     runs: dict[str, AnalysisRun] = field(default_factory=dict)
     stable: set[tuple[str, str, str]] = field(default_factory=set)
-    records: dict[str, float | None] = field(default_factory=dict)
+    records: dict[str, "Recorded"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the looks of a record saw.
+
+    Attributes:
+        largest: log evidence.
+        unfit: why it does not count; empty where it does.
+    """
+
+    largest: float
+    unfit: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,7 @@ def with_healthy(model: FailureModel, question: Question, given: Given) -> tuple
     """Put the evidence of healthy releases into a model's calibration; also what is to be told of them.
 
     Raises:
-        InvalidSpec: a run's evidence is no number.
+        InvalidSpec: a run's evidence, or what it counted, is no number.
     """
     found = selected(given, question.namespace, question.rollout)
     values = tuple(decimal_text(value, f"{_FIELD}[{index}]") for index, value in enumerate(found.values))
@@ -107,7 +122,7 @@ def _read(path: Path, given: Given) -> None:
         content = unzipped(content)
         document = msgspec.json.decode(content)
         if isinstance(document, dict) and "kind" not in document:
-            given.records[digest(content)] = _largest(content)
+            given.records[digest(content)] = _recorded(content)
             return
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileError(f"{path} is no JSON; write runs with `kubectl get analysisruns,rollouts -o json`") from error
@@ -117,12 +132,13 @@ def _read(path: Path, given: Given) -> None:
         _take_in(obj, f"{path}: item {place}", given)
 
 
-def _largest(record: bytes) -> float | None:
-    """The largest log evidence of a record's looks; None where it failed."""
-    moments = timeline(decode(record))
-    if any(moment.judgement.verdict is Verdict.FAIL for moment in moments):
-        return None
-    return max(moment.judgement.log_evidence for moment in moments)
+def _recorded(record: bytes) -> Recorded:
+    looks = [moment.judgement for moment in timeline(decode(record))]
+    largest = max(look.log_evidence for look in looks)
+    if any(look.verdict is Verdict.FAIL for look in looks):
+        return Recorded(largest, "failed")
+    has_data = any(metric.canary.total > 0 for metric in looks[-1].metrics if not metric.dry_run)
+    return Recorded(largest, "" if has_data else _NO_DATA)
 
 
 def _objects(document: object, path: Path) -> Iterable[object]:
@@ -169,11 +185,11 @@ def selected(given: Given, namespace: str, rollout: str) -> Healthy:
             continue
         name = f"AnalysisRun {run.metadata.name}: status.comparison.largestLogEvidence"
         values[comparison.record_digest or uid] = parse_decimal(comparison.largest_log_evidence, name)
-    for key, value in given.records.items():
-        if value is None:
-            left_out["failed"] += 1
+    for key, record in given.records.items():
+        if record.unfit:
+            left_out[record.unfit] += 1
         else:
-            values.setdefault(key, value)
+            values.setdefault(key, record.largest)
     newest = list(values.values())[-ROLLOUTS_MAX:]
     return Healthy(tuple(sorted(newest)), left_out)
 
@@ -211,7 +227,21 @@ def _unfit(run: AnalysisRun, stable: set[str], changes: dict[tuple[str, str], st
         return "without evidence in its status"
     if canary not in stable:
         return "not known to be promoted"
-    return "taken back" if changes.get((replaced, canary), "") > _began(run) else ""
+    if changes.get((replaced, canary), "") > _began(run):
+        return "taken back"
+    return "" if _has_data(run) else _NO_DATA
+
+
+def _has_data(run: AnalysisRun) -> bool:
+    """Whether a metric that counts saw anything of the canary: else evidence of nothing says nothing of harm."""
+    return any(_canary_total(run, result) > 0 for result in run.status.metric_results if not result.dry_run)
+
+
+def _canary_total(run: AnalysisRun, result: MetricResult) -> float:
+    if result.comparison is None or result.comparison.canary is None:
+        return 0.0
+    name = f"AnalysisRun {run.metadata.name}: comparison.canary.total of {result.name}"
+    return parse_decimal(result.comparison.canary.total, name)
 
 
 def _words(found: Healthy, calibration: Calibration, budget: float) -> Iterator[str]:

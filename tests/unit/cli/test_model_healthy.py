@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import yaml
 
+from analysis.errors import InvalidSpec
 from analysis.model.history import Piece
 from analysis.model.history_file import encode_history
 from analysis.record import RecordError, digest
@@ -23,7 +24,9 @@ Json = dict[str, Any]
 SELECT = '{pod=~"{{arms.pods}}"}'
 
 
-def run(canary: str, stable: str, largest: str = "0.5", *, phase: str = "Successful", **more: Any) -> Json:
+def run(
+    canary: str, stable: str, largest: str = "0.5", *, phase: str = "Successful", total: str = "1200", **more: Any
+) -> Json:
     """An AnalysisRun as kubectl writes it."""
     name = f"shop-{canary}-2"
     arms = {"canary": {"podTemplateHash": canary}, "stable": {"podTemplateHash": stable}}
@@ -41,6 +44,10 @@ def run(canary: str, stable: str, largest: str = "0.5", *, phase: str = "Success
         "spec": {"metrics": [], "comparison": {"arms": arms}},
         "status": {
             "phase": phase,
+            "metricResults": [
+                {"name": "errors", "phase": phase, "comparison": {"canary": {"total": total}}},
+                {"name": "later", "phase": phase},
+            ],
             "comparison": {
                 "verdict": "INCONCLUSIVE",
                 "largestLogEvidence": largest,
@@ -177,6 +184,21 @@ def test_a_run_of_an_older_operator_is_left_out(tmp_path: Path) -> None:
     assert healthy(run("b", "a", ""), rollout("b"), folder=tmp_path).left_out == {"without evidence in its status": 1}
 
 
+def test_a_release_without_data_is_left_out_and_told(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet, dry = run("c", "b", "0", total="0"), run("d", "c", "0")
+    dry["status"]["metricResults"][0]["dryRun"] = True
+    dark = msgspec.json.decode(run_of("base:healthy").record)
+    for metric in dark["metrics"]:
+        metric.update(blocks=[], running=None)
+    (tmp_path / "dark.json").write_bytes(msgspec.json.encode(dark))
+    kept(tmp_path / "runs.json", run("b", "a", "0.25"), quiet, dry, *(rollout(stable) for stable in "bcd"))
+    assert fit(folder, tmp_path) == 0
+    assert (fitted(folder).spec.calibration or pytest.fail("none")).healthy_rollouts == ("0.25",)
+    assert "left out: 3 without data of the canary" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -204,6 +226,11 @@ def test_a_run_whose_evidence_is_no_number_is_named(
 ) -> None:
     assert fit(folder, kept(tmp_path / "runs.json", run("b", "a", "inf"), rollout("b"))) == 1
     assert "AnalysisRun shop-b-2: status.comparison.largestLogEvidence: 'inf' is no decimal" in capsys.readouterr().err
+
+
+def test_a_run_whose_count_is_no_number_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec, match=r"shop-b-2: comparison\.canary\.total of errors: 'many' is no"):
+        healthy(run("b", "a", total="many"), rollout("b"), folder=tmp_path)
 
 
 @pytest.mark.parametrize(
