@@ -83,7 +83,7 @@ class Models:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class Judged:
     """What the latest judgement was made of; `looks` counts those that had left finished blocks by then."""
 
     judgement: Judgement
@@ -142,7 +142,8 @@ class RunMeasurer:
         self._shadow_state = begin_run(rules, started_at, shadow.noises, shadow.limit_raise) if shadow else None
         self._recorder = RunRecorder()
         self._starts = PodStarts()
-        self._last: _Judged | None = None
+        self.last: Judged | None = None
+        """The latest judgement, with what its record is made of."""
         self.largest_log_evidence = -math.inf
         """Of all looks so far."""
 
@@ -172,31 +173,35 @@ class RunMeasurer:
             await asyncio.to_thread(self._take_in, seen, until, problems)
             until = self._fetcher.next_until(seen.now, problems)
         problems |= await self._fetcher.fetch(seen.now, problems)
-        self._last = last = await asyncio.to_thread(self._judge, seen, problems)
+        self.last = last = await asyncio.to_thread(self._judge, seen, problems)
         self.largest_log_evidence = max(self.largest_log_evidence, last.judgement.log_evidence)
         return last.judgement
 
-    async def recorded(self) -> tuple[Judgement, bytes] | None:
-        """Return the latest judgement, with the digest of its record, and that; None before there is one to keep.
+    async def recorded(self, last: Judged | None = None) -> tuple[Judgement, bytes] | None:
+        """Return a judgement with the digest of its record, and that; None before there is one to keep.
 
-        It costs more than a look, so it is for the end of a run. A look that is under way has no part in it.
+        It costs more than a look, so it is for the end of a run. A look that is under way, or came later, has no part
+        in it.
+
+        Args:
+            last: what a run ended with; None for the latest judgement.
 
         Raises:
             RecordError: the record would be too large.
         """
-        last = self._last
+        last = last or self.last
         if last is None:
             return None
         encode = partial(self._recorder.encode, last.state, last.facts, last.running, last.sentinel, last.looks)
         record = await asyncio.to_thread(encode)
         return replace(last.judgement, record_digest=digest(record)), record
 
-    def _judge(self, seen: Look, problems: Mapping[str, str]) -> _Judged:
+    def _judge(self, seen: Look, problems: Mapping[str, str]) -> Judged:
         facts, running = self._take_in(seen, seen.now, problems)
         watched = self._sentinel.seen(self._state, facts, running) if self._sentinel else None
         judgement = with_sentinel(conclude(self._state, facts, running), watched)
         judgement = replace(judgement, shadow=self._shadowed(facts, running))
-        return _Judged(judgement, self._state, facts, running, watched, len(self._recorder))
+        return Judged(judgement, self._state, facts, running, watched, len(self._recorder))
 
     def _shadowed(self, facts: Facts, running: Mapping[str, Running]) -> ShadowJudgement | None:
         """Return what the model in the shadow says of the same windows."""

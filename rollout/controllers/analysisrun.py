@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -11,7 +11,7 @@ import msgspec
 
 from analysis.durations import parse_time
 from analysis.judgement import Judgement
-from analysis.measure import Look, RunMeasurer
+from analysis.measure import Judged, Look, RunMeasurer
 from analysis.providers.prometheus import PrometheusProvider
 from analysis.run import decide, expires_at
 from analysis.run_spec import WEIGHTS_ANNOTATION, AnalysisRunSpec, AnalysisRunStatus
@@ -51,8 +51,10 @@ class _Memory:
     in_flight: set[str] = field(default_factory=set)
     looking: bool = False
     pods: PodsSeen = field(default_factory=PodsSeen)
-    final: Judgement | None = None
-    """The one that the run ended with, once its record is kept; a look that ends later changes nothing."""
+    final: Judged | None = None
+    """What the run ended with; a look that ends later changes nothing."""
+    record_digest: str | None = None
+    """Of the record that was kept of the end, empty where none could be; None until that is known."""
     problem: str = ""
     """Why the run cannot be measured at all; the next turn ends it by that."""
     faults: int = 0
@@ -88,21 +90,23 @@ class AnalysisRunController:
             return await self._finished(key, live, run)
         memory = self._memory(key, live)
         now = self._context.now()
-        decision = await self._decided(live, run, memory, now)
+        decision = self._decided(run, memory, now)
         events = tuple(Event("Warning" if e.warning else "Normal", e.reason, e.message) for e in decision.events)
         await publish(self._context, ANALYSIS_RUNS, live, decision.status, events)
+        if memory.final is not None:
+            return now  # The next turn finds the run ended, and keeps the record of it.
         if decision.due and now < memory.not_before:
             return earliest(decision.wake_at, memory.not_before)
         started = [self._start(key, decision.status, due) for due in decision.due]
         return decision.wake_at if all(started) else earliest(decision.wake_at, now + BUSY_SECONDS)
 
-    async def _decided(self, live: Json, run: AnalysisRun, memory: _Memory, now: float) -> RunDecision:
-        """Decide; a run that ends tells of the record that was kept of its end."""
+    def _decided(self, run: AnalysisRun, memory: _Memory, now: float) -> RunDecision:
+        """Decide, and remember what the run ended with: its end may have to be told more than once."""
         world = RunWorld(
             run.spec,
             run.status,
             tuple(memory.measured),
-            memory.judgement,
+            memory.final.judgement if memory.final is not None else memory.judgement,
             frozenset(memory.in_flight),
             looking=memory.looking,
             problem=memory.problem,
@@ -110,17 +114,45 @@ class AnalysisRunController:
         )
         decision = decide(world, now)
         if not decision.status.phase.completed or memory.problem or memory.measurer is None:
-            return decision
-        memory.final = memory.final or await keep_record(self._context, live, memory.measurer)
-        return decision if memory.final is None else decide(replace(world, judgement=memory.final), now)
+            memory.final = None
+        else:
+            memory.final = memory.final or memory.measurer.last
+        return decision
 
     async def _finished(self, key: Key, live: Json, run: AnalysisRun) -> float | None:
+        memory = self._memories.get(live["metadata"]["uid"])
+        if memory is not None and memory.final is not None and memory.measurer is not None:
+            if memory.record_digest is None:
+                return self._keep_record(key, live, memory, memory.measurer, memory.final)
+            await self._tell_record(live, run, memory.record_digest)
         self._memories.pop(live["metadata"]["uid"], None)
         at = expires_at(run.spec, run.status)
         if at is not None and self._context.now() >= at:
             await self._context.client.delete(ANALYSIS_RUNS, key[0], key[1], uid=live["metadata"]["uid"])
             return None
         return at
+
+    def _keep_record(self, key: Key, live: Json, memory: _Memory, measurer: RunMeasurer, ended: Judged) -> float | None:
+        """Keep the record of an end beside the turns, so that no verdict of another run waits for it."""
+        name = f"AnalysisRun {live['metadata']['uid']} record"
+        if self._jobs.is_running(name):
+            return None  # Its end asks for a turn.
+
+        async def work() -> None:
+            try:
+                memory.record_digest = await keep_record(self._context, live, measurer, ended)
+            finally:
+                memory.record_digest = memory.record_digest or ""
+                self._context.enqueue(ANALYSIS_RUNS, key)
+
+        return None if self._jobs.start(name, work) else self._context.now() + BUSY_SECONDS
+
+    async def _tell_record(self, live: Json, run: AnalysisRun, digest: str) -> None:
+        if run.status.comparison is None or not digest:
+            return
+        comparison = msgspec.structs.replace(run.status.comparison, record_digest=digest)
+        status = msgspec.structs.replace(run.status, comparison=comparison)
+        await publish(self._context, ANALYSIS_RUNS, live, status, ())
 
     def _memory(self, key: Key, live: Json) -> _Memory:
         uid = live["metadata"]["uid"]

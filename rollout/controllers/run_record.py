@@ -5,8 +5,7 @@ import base64
 import gzip
 from typing import Any
 
-from analysis.judgement import Judgement
-from analysis.measure import RunMeasurer
+from analysis.measure import Judged, RunMeasurer
 from rollout.controllers.context import Context
 from rollout.domain.decision import Event
 from rollout.errors import CoalmineError, Conflict, LeadershipLost
@@ -17,21 +16,21 @@ Json = dict[str, Any]
 
 RECORD_BYTES_MAX = 700_000
 """Packed; etcd takes objects of a little more."""
-RECORD_SECONDS_MAX = 10.0
+RECORD_SECONDS_MAX = 60.0
 
 
-async def keep_record(context: Context, live: Json, measurer: RunMeasurer) -> Judgement | None:
-    """Keep the record of the latest judgement before the run's end is told; the judgement that names it.
+async def keep_record(context: Context, live: Json, measurer: RunMeasurer, ended: Judged) -> str:
+    """Keep the record of the judgement that a run ended with; its digest.
 
-    Nothing stands between FAIL and weight 0: where there is no record, or it is too large or refused (a quota, no
-    permission, a webhook), this gives None, and the end is told without it.
+    Nothing stands between FAIL and weight 0, so the end is told before. Where there is no record, or it is too large or
+    refused (a quota, no permission, a webhook), this gives nothing, and an Event says why.
     """
     try:
-        found = await measurer.recorded()
-        if found is None:
-            return None
-        judgement, record = found
         async with asyncio.timeout(RECORD_SECONDS_MAX):
+            found = await measurer.recorded(ended)
+            if found is None:
+                return ""
+            judgement, record = found
             await _keep(context, live, await asyncio.to_thread(_packed, record))
     except LeadershipLost:
         raise
@@ -39,8 +38,8 @@ async def keep_record(context: Context, live: Json, measurer: RunMeasurer) -> Ju
         words = str(error) or "no answer in time"
         event = Event("Warning", "RecordNotKept", f"The record of the verdict could not be kept: {words}")
         context.recorder.tell(ANALYSIS_RUNS, live, event)
-        return None
-    return judgement
+        return ""
+    return judgement.record_digest
 
 
 def _packed(record: bytes) -> str:
@@ -68,7 +67,7 @@ async def _keep(context: Context, live: Json, packed: str) -> None:
     try:
         await context.client.create(CONFIG_MAPS, obj)
     except Conflict:
-        # A turn whose status was not taken kept one: the record has to be the one of the status.
+        # An operator before this one kept one, of an end that was not told: it has to be the one of the status.
         there = await context.client.get(CONFIG_MAPS, namespace, name)
         owners = (there or {}).get("metadata", {}).get("ownerReferences") or []
         if not any(one["uid"] == metadata["uid"] for one in owners):

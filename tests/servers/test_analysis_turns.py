@@ -81,6 +81,15 @@ class Turns:
         """Take turns until the run has ended; its status."""
         return await self.until(key, lambda status: bool(status.get("completedAt")))
 
+    async def recorded(self, key: Key) -> Json:
+        """Take turns until the run has ended, and its record is kept or refused; its status."""
+
+        def told(status: Json) -> bool:
+            kept = "recordDigest" in status.get("comparison", {})
+            return bool(status.get("completedAt")) and (kept or "RecordNotKept" in [one.reason for one in self.events])
+
+        return await self.until(key, told)
+
     async def until(self, key: Key, seen: Callable[[Json], bool]) -> Json:
         """Take turns when they are asked for, until the status is as wanted; it."""
         async with asyncio.timeout(BOUND_SECONDS):
@@ -104,12 +113,16 @@ class Turns:
 
 @asynccontextmanager
 async def turns(
-    server: Running, observe: Callable[[str, str, int], None] = lambda *_: None, *, jobs: int = 16
+    server: Running,
+    observe: Callable[[str, str, int], None] = lambda *_: None,
+    *,
+    jobs: int = 16,
+    kind: type[KubeClient] = KubeClient,
 ) -> AsyncIterator[Turns]:
     connection = Connection(str(server.kubeconfig))
     try:
         async with Background(jobs) as background, aiohttp.ClientSession() as session:
-            yield Turns(KubeClient(connection, observe=observe), session, background)
+            yield Turns(kind(connection, observe=observe), session, background)
     finally:
         await connection.close()
 
@@ -244,7 +257,7 @@ async def terminated(bench: Turns, key: Key) -> Json:
     await bench.until(key, lambda status: bool(status.get("comparison")))
     patch = {"spec": {"terminate": True}}
     bench.caches[ANALYSIS_RUNS].put(await bench.client.merge_patch(ANALYSIS_RUNS, *key, patch))
-    return await bench.ended(key)
+    return await bench.recorded(key)
 
 
 def record_of(live: Json, **owner: str) -> Json:
@@ -301,7 +314,7 @@ def test_the_record_of_an_end_that_was_not_told_gives_way_to_the_one_that_is(ser
             live = bench.caches[ANALYSIS_RUNS].get(key)
             assert live is not None
             await bench.client.create(CONFIG_MAPS, record_of(live, uid=live["metadata"]["uid"]))
-            return await bench.ended(key), await bench.client.get(CONFIG_MAPS, "shop", "again-record")
+            return await bench.recorded(key), await bench.client.get(CONFIG_MAPS, "shop", "again-record")
 
     status, record = asyncio.run(story())
     assert status["phase"] == "Failed"
@@ -316,7 +329,7 @@ def test_a_config_map_of_somebody_else_stays_as_it_is(server: Running) -> None:
             live = bench.caches[ANALYSIS_RUNS].get(key)
             assert live is not None
             await bench.client.create(CONFIG_MAPS, record_of(live))
-            return await bench.ended(key), bench.events, await bench.client.get(CONFIG_MAPS, "shop", "taken-record")
+            return await bench.recorded(key), bench.events, await bench.client.get(CONFIG_MAPS, "shop", "taken-record")
 
     status, events, record = asyncio.run(story())
     assert status["phase"] == "Failed"
@@ -331,7 +344,7 @@ def test_a_verdict_is_told_where_its_record_is_refused(server: Running) -> None:
         async with served(store("canary")) as address, turns(server) as bench:
             # "-record" makes the name of the record longer than the API server allows.
             key = await begun(bench, compared("r" * 250, address))
-            status = await bench.ended(key)
+            status = await bench.recorded(key)
             return status, bench.events, await bench.client.get(CONFIG_MAPS, "shop", f"{key[1]}-record")
 
     status, events, record = asyncio.run(story())
@@ -341,13 +354,44 @@ def test_a_verdict_is_told_where_its_record_is_refused(server: Running) -> None:
     assert "RecordNotKept" in [event.reason for event in events]
 
 
+class SlowToKeep(KubeClient):
+    """An API server that takes no ConfigMap until it is let."""
+
+    let = asyncio.Event()
+
+    async def create(self, resource: Resource, obj: Json, **more: Any) -> Json:
+        """Wait first, with a ConfigMap."""
+        if resource == CONFIG_MAPS:
+            await self.let.wait()
+        return await super().create(resource, obj, **more)
+
+
+def test_a_verdict_is_told_before_its_record_is_kept(server: Running) -> None:
+    async def story() -> tuple[Json, Json, Json | None]:
+        async with served(store("canary")) as address, turns(server, kind=SlowToKeep) as bench:
+            key = await begun(bench, compared("first", address))
+            told = await bench.ended(key)
+            # Turns that are taken while the record is on its way do not begin another one.
+            assert await bench.controller.reconcile(key) is None
+            assert await bench.controller.reconcile(key) is None
+            SlowToKeep.let.set()
+            return told, await bench.recorded(key), await bench.client.get(CONFIG_MAPS, "shop", "first-record")
+
+    told, at_rest, record = asyncio.run(story())
+    assert (told["phase"], "recordDigest" in told["comparison"]) == ("Failed", False)
+    assert record is not None
+    again = replayed(unpacked(record))
+    assert at_rest["comparison"].pop("recordDigest") == again.digest
+    assert at_rest == told, "nothing else was written to it"
+
+
 def test_a_canary_that_is_killed_for_memory_fails_whatever_the_requests_say(server: Running) -> None:
     async def story() -> Json:
         async with served(store()) as address, turns(server) as bench:
             key = await begun(bench, compared("memory", address))
             for number in (1, 2):
                 bench.caches[PODS].put(await killed(bench.client, f"web-canary-x{number}"))
-            return await bench.ended(key)
+            return await bench.recorded(key)
 
     status = asyncio.run(story())
     assert status["phase"] == "Failed"

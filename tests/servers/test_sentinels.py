@@ -83,6 +83,10 @@ async def condition(made: Bench) -> Json:
     return next((c for c in live["status"]["conditions"] if c["type"] == "SentinelReady"), {})
 
 
+def recorded(status: Json) -> bool:
+    return "recordDigest" in status["comparison"]
+
+
 async def active(made: Bench, spec: FailureModelSpec) -> None:
     """A model that is certified, as its status says: certificates are tried elsewhere."""
     await made.patch_status(FAILURE_MODELS, (made.namespace, "shop"), {"phase": "Active", "digest": digest(spec)})
@@ -99,7 +103,9 @@ def story(
             await made.create(FAILURE_MODELS, made.object("FailureModel", "shop", msgspec.to_builtins(spec)))
             said = await condition(made)
             await active(made, spec)
-            await judged(made, digest(spec), direction)
+            status = await judged(made, digest(spec), direction)
+            if status.get("completedAt"):
+                await made.until(made.runs.reconcile, ANALYSIS_RUNS, (place, "shop-1"), recorded)
             run = (await made.client.get(ANALYSIS_RUNS, place, "shop-1")) or {}
             kept = await made.client.get(CONFIG_MAPS, place, "shop-1-record")
             record = unzipped(base64.b64decode(kept["binaryData"]["record.json.gz"])) if kept else None
