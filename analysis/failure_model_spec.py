@@ -197,6 +197,8 @@ class Certificate(Model):
     """The history it was made from."""
     detects: tuple[Detection, ...] = ()
     """How well faults are found."""
+    sentinel: str = ""
+    """Digest of the sentinel that may fail a run, where one looked on; only that one may."""
 
 
 class ModelCondition(Model):

@@ -155,6 +155,7 @@ def certificate(trial: Trial, tally: Tally) -> Certificate:
         false_rollbacks=sum(outcome.failed_at_seconds is not None for _, outcome in tally.placebos),
         false_rollback_upper_bound=format_percent(upper_bound(tally.false_segments, tally.segments)),
         detects=tuple(_detection(name, outcomes) for name, outcomes in tally.faulty.items() if outcomes),
+        sentinel="" if trial.sentinel is None else trial.sentinel.digest,
     )
 
 

@@ -30,6 +30,8 @@ from analysis.percent import parse_percent
 
 Phase = Literal["", "Invalid", "Candidate", "Shadow", "Active", "Degraded", "Expired", "Retired"]
 
+_WITHOUT_CERTIFICATE: tuple[Phase, ...] = ("Invalid", "Expired", "Retired", "")
+"""Nobody uses the model, so none is made."""
 READY, SOUND, SENTINEL = "Ready", "Sound", "SentinelReady"
 RECERTIFY_SECONDS = 86_400.0
 """Once a day the certificate is made again, with the history that came since."""
@@ -200,11 +202,25 @@ def held_out_from(spec: FailureModelSpec) -> float | None:
 
 def certificate_due(status: FailureModelStatus, now: float) -> bool:
     """Return whether a certificate is to be made: there is none, or a day of history came since."""
-    if status.phase in ("Invalid", "Expired", "Retired", ""):
+    if status.phase in _WITHOUT_CERTIFICATE:
         return False
     if status.certificate is None or not status.certificate.held_out.to:
         return True
     return now - parse_time(status.certificate.held_out.to) >= RECERTIFY_SECONDS
+
+
+def certified_with_sentinel(spec: FailureModelSpec, status: FailureModelStatus) -> bool:
+    """Return whether a model's sentinel looked on when its certificate was made; True where none may fail a run."""
+    if spec.sentinel is None or spec.sentinel.on_anomaly != "Fail":
+        return True
+    return status.certificate is not None and status.certificate.sentinel == spec.sentinel.artifact.digest
+
+
+def sentinel_due(spec: FailureModelSpec, status: FailureModelStatus) -> bool:
+    """Return whether a certificate has to be made again, for a sentinel that came after it."""
+    ready = _before(status, SENTINEL)
+    watching = ready is not None and ready.status == "True" and status.phase not in _WITHOUT_CERTIFICATE
+    return watching and status.certificate is not None and not certified_with_sentinel(spec, status)
 
 
 def shadowed(spec: FailureModelSpec, status: FailureModelStatus, pinned_digest: str) -> bool:

@@ -22,6 +22,7 @@ from analysis.model.lifecycle import (
     certificate_due,
     decide,
     held_out_from,
+    sentinel_due,
     wakes_at,
 )
 from analysis.model.soundness import drifted
@@ -35,7 +36,7 @@ from rollout.controllers.context import Context, publish
 from rollout.controllers.model_source import ModelSource, model_of, model_source
 from rollout.controllers.sentinel_source import applied_whole, standing
 from rollout.domain.decision import Event, earliest
-from rollout.errors import CoalmineError, InvalidSpec
+from rollout.errors import CoalmineError, InvalidSpec, Transient
 from rollout.kube.cache import Key
 from rollout.kube.resources import FAILURE_MODELS, ROLLOUTS
 
@@ -113,6 +114,8 @@ class FailureModelController:
         """What the model gives to runs; without its sentinel where that cannot be used, which its condition tells."""
         try:
             return await applied_whole(self._context.client, key[0], spec, metrics)
+        except Transient:
+            raise
         except CoalmineError:
             return applied(spec, metrics)
 
@@ -153,7 +156,9 @@ class FailureModelController:
     def _certify(self, key: Key, model: FailureModel, status: FailureModelStatus, now: float) -> float | None:
         """Start the job where it is due; returns when to look again for it."""
         memory = self._memory(key, model.spec)
-        if not certificate_due(status, now):
+        if sentinel_due(model.spec, status):
+            memory.not_before = min(memory.not_before, now + RETRY_SECONDS)
+        elif not certificate_due(status, now):
             made = status.certificate
             return now + RECERTIFY_SECONDS if made is not None else None
         if now < memory.not_before:

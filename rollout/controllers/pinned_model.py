@@ -7,7 +7,7 @@ import msgspec
 
 from analysis.measure import Models, Shadow
 from analysis.model.applied import RunMetrics, applied, run_metrics
-from analysis.model.lifecycle import shadowed, usable
+from analysis.model.lifecycle import certified_with_sentinel, shadowed, usable
 from analysis.run_spec import AnalysisRunSpec
 from rollout.api.failuremodel import FailureModel
 from rollout.controllers.context import Context
@@ -54,10 +54,16 @@ async def _whole(context: Context, live: Json, model: FailureModel, metrics: Run
     except Transient:
         raise
     except CoalmineError as error:
-        words = f'the run goes on without the sentinel of FailureModel "{model.metadata.name}": {error}'
-        context.recorder.tell(ANALYSIS_RUNS, live, Event("Warning", "SentinelNotUsed", words))
-        given = applied(model.spec, metrics)
-    return Models(given.noises, given.limit_raise, sentinel=given.sentinel)
+        problem = str(error)
+    else:
+        can_fail = given.sentinel is not None and given.sentinel.taken > 0
+        if not can_fail or certified_with_sentinel(model.spec, model.status):
+            return Models(given.noises, given.limit_raise, sentinel=given.sentinel)
+        problem = "it came after the certificate, which is made again with it"
+    words = f'the run goes on without the sentinel of FailureModel "{model.metadata.name}": {problem}'
+    context.recorder.tell(ANALYSIS_RUNS, live, Event("Warning", "SentinelNotUsed", words))
+    given = applied(model.spec, metrics)
+    return Models(given.noises, given.limit_raise)
 
 
 def _looked_up(context: Context, key: tuple[str, str], digest: str) -> tuple[str, FailureModel | None]:

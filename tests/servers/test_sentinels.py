@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,23 +10,46 @@ from typing import Any
 import msgspec
 import pytest
 
-from analysis.failure_model_spec import ConfigMapKeyRef, FailureModelSpec, Sentinel, SentinelArtifact
+from analysis.durations import format_time
+from analysis.failure_model_spec import (
+    ConfigMapKeyRef,
+    FailureModelSpec,
+    Sentinel,
+    SentinelArtifact,
+    TrainingProvenance,
+)
 from analysis.model.artefact import canonical, digest
 from analysis.model.sentinel.mahalanobis import MahalanobisDetector
 from analysis.model.sentinel.model import SentinelModel
 from analysis.record import replay
 from analysis.sentinel_seen import OnAnomaly
 from rollout.cli.explain import unzipped
+from rollout.controllers import failuremodel
 from rollout.controllers.observe import run as run_view
 from rollout.domain.decision import Event
-from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, FAILURE_MODELS
+from rollout.errors import ApiUnavailable
+from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, FAILURE_MODELS, Resource
 from tests.support.api_process import Running, embedded_server
-from tests.support.history_store import HistoryStore, service_history, serving
+from tests.support.history_store import HistoryStore, now, service_history, serving
 from tests.support.model_bench import DAYS, Bench, bench, fitted, judged, prepare
 
 Json = dict[str, Any]
 KEY = "model.json"
-PLACES = ("pauses", "reports", "fails", "quiet", "wrong", "missing", "empty", "foreign", "url", "mended")
+PLACES = (
+    "pauses",
+    "reports",
+    "fails",
+    "quiet",
+    "wrong",
+    "missing",
+    "empty",
+    "foreign",
+    "url",
+    "mended",
+    "late",
+    "again",
+    "blip",
+)
 JUMPY = SentinelModel(
     features=("errors",),
     medians=(0.0,),
@@ -54,6 +78,10 @@ def stanza(
     artifact = SentinelArtifact(digest=digest(artefact), config_map_ref=reference)
     artifact = msgspec.structs.replace(artifact, **more)
     return Sentinel(type="Mahalanobis", artifact=artifact, on_anomaly=on_anomaly, budget=budget)
+
+
+MANY = msgspec.structs.replace(JUMPY, largest_scores=(0.0,) * 199)
+FAILS = stanza(MANY, on_anomaly="Fail", budget="0.5%")
 
 
 @dataclass(frozen=True)
@@ -87,13 +115,22 @@ def recorded(status: Json) -> bool:
     return "recordDigest" in status["comparison"]
 
 
-async def active(made: Bench, spec: FailureModelSpec) -> None:
+async def active(made: Bench, spec: FailureModelSpec, looked_on: str) -> None:
     """A model that is certified, as its status says: certificates are tried elsewhere."""
-    await made.patch_status(FAILURE_MODELS, (made.namespace, "shop"), {"phase": "Active", "digest": digest(spec)})
+    figures = {"budget": "12%", "placebos": 99, "falseRollbacks": 0, "falseRollbackUpperBound": "3%"}
+    status = {"phase": "Active", "digest": digest(spec), "certificate": {**figures, "sentinel": looked_on}}
+    await made.patch_status(FAILURE_MODELS, (made.namespace, "shop"), status)
 
 
 def story(
-    server: Running, store: HistoryStore, place: str, sentinel: Sentinel, data: Json | None, direction: str = "Increase"
+    server: Running,
+    store: HistoryStore,
+    place: str,
+    sentinel: Sentinel,
+    data: Json | None,
+    direction: str = "Increase",
+    *,
+    certified: bool = True,
 ) -> Found:
     async def told() -> Found:
         async with serving(store) as address, bench(server, place, address) as made:
@@ -102,7 +139,7 @@ def story(
             spec = msgspec.structs.replace(await fitted(made), sentinel=sentinel)
             await made.create(FAILURE_MODELS, made.object("FailureModel", "shop", msgspec.to_builtins(spec)))
             said = await condition(made)
-            await active(made, spec)
+            await active(made, spec, sentinel.artifact.digest if certified else "")
             status = await judged(made, digest(spec), direction)
             if status.get("completedAt"):
                 await made.until(made.runs.reconcile, ANALYSIS_RUNS, (place, "shop-1"), recorded)
@@ -144,10 +181,8 @@ def test_a_report_is_told_and_pauses_nothing(server: Running, store: HistoryStor
 
 
 def test_a_sentinel_fails_a_run_by_its_own_budget_and_the_record_says_so(server: Running, store: HistoryStore) -> None:
-    many = msgspec.structs.replace(JUMPY, largest_scores=(0.0,) * 199)
-    wanted = stanza(many, on_anomaly="Fail", budget="0.5%")
     # Whatever differs is harm, so that chance does not decide by its sign.
-    found = story(server, store, "fails", wanted, artefact(many), "Either")
+    found = story(server, store, "fails", FAILS, artefact(MANY), "Either")
     status = found.run["status"]
     assert status["phase"] == "Failed"
     assert 'Metric "errors" assessed Failed: the sentinel (Mahalanobis) sees an anomaly' in status["message"]
@@ -161,6 +196,73 @@ def test_a_sentinel_fails_a_run_by_its_own_budget_and_the_record_says_so(server:
     again = replay(found.record)
     assert (again.verdict, again.anomaly, again.record_digest) == ("FAIL", "Fail", comparison["recordDigest"])
     assert again.explanation in status["message"]
+
+
+def test_a_sentinel_that_came_after_the_certificate_fails_no_run(server: Running, store: HistoryStore) -> None:
+    found = story(server, store, "late", FAILS, artefact(MANY), "Either", certified=False)
+    assert found.condition["status"] == "True"
+    assert found.run["status"]["phase"] == "Running"
+    comparison = found.run["status"]["comparison"]
+    assert "sentinel" not in comparison
+    # The whole budget of 1 % is left to the evidence, as in the certificate.
+    assert (comparison["certified"], comparison["evidenceLimit"]) == (True, "100")
+    assert found.reasons("AnalysisRun") == ["SentinelNotUsed"]
+    assert "it came after the certificate" in found.events[-1][1].message
+
+
+def looked_on(status: Json) -> bool:
+    return "sentinel" in status.get("certificate", {})
+
+
+def tried(status: Json) -> bool:
+    return "certificate" in status or "away" in str(status.get("conditions"))
+
+
+def brief(spec: FailureModelSpec) -> FailureModelSpec:
+    """The same model, whose certificate is made of three pieces of history."""
+    return msgspec.structs.replace(spec, training=TrainingProvenance(to=format_time(now() - 9000)), sentinel=FAILS)
+
+
+def test_a_certificate_is_made_again_with_a_sentinel_that_came_later(
+    server: Running, store: HistoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failuremodel, "RETRY_SECONDS", 0.1)
+
+    async def told() -> tuple[Json, Json]:
+        async with serving(store) as address, bench(server, "again", address) as made:
+            spec = msgspec.to_builtins(brief(await fitted(made)))
+            before = await made.model(spec, lambda status: status.get("certificate") is not None)
+            await config_map(made, artefact(MANY))
+            made.caches[FAILURE_MODELS].put((await made.client.get(FAILURE_MODELS, "again", "shop")) or {})
+            key = "again", "shop"
+            return before, await made.until(made.models.reconcile, FAILURE_MODELS, key, looked_on)
+
+    before, after = asyncio.run(told())
+    assert "sentinel" not in before["certificate"]
+    assert after["certificate"]["sentinel"] == digest(MANY)
+
+
+def test_a_sentinel_that_cannot_be_read_at_the_moment_is_not_left_out_of_the_certificate(
+    server: Running, store: HistoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def told() -> Json:
+        async with serving(store) as address, bench(server, "blip", address) as made:
+            await config_map(made, artefact(MANY))
+            get, asked = made.client.get, itertools.count()
+
+            async def failing(resource: Resource, namespace: str | None, name: str) -> Json | None:
+                # The turn reads it for its condition; then the job.
+                if resource == CONFIG_MAPS and next(asked) == 1:
+                    raise ApiUnavailable("the API server is away for a moment")
+                return await get(resource, namespace, name)
+
+            monkeypatch.setattr(made.client, "get", failing)
+            spec = msgspec.to_builtins(brief(await fitted(made)))
+            return await made.model(spec, tried)
+
+    status = asyncio.run(told())
+    assert "certificate" not in status
+    assert status["conditions"][0]["message"] == "the API server is away for a moment"
 
 
 def test_without_a_threshold_there_is_no_alarm_and_that_is_told(server: Running, store: HistoryStore) -> None:

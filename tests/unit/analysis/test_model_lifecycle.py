@@ -10,20 +10,26 @@ from analysis.comparison_spec import FailureModelRef
 from analysis.durations import parse_time
 from analysis.failure_model_spec import (
     Certificate,
+    ConfigMapKeyRef,
     FailureModelSpec,
     FailureModelStatus,
     HeldOut,
     ModelMetric,
     ModelNoise,
+    Sentinel,
+    SentinelArtifact,
     TrainingProvenance,
 )
 from analysis.model.artefact import digest
 from analysis.model.lifecycle import (
     RECERTIFY_SECONDS,
     ModelWorld,
+    SentinelStanding,
     certificate_due,
+    certified_with_sentinel,
     decide,
     held_out_from,
+    sentinel_due,
     shadowed,
     usable,
     wakes_at,
@@ -165,6 +171,35 @@ def test_a_certificate_is_made_once_a_day() -> None:
     assert certificate_due(status, newest + RECERTIFY_SECONDS)
     assert certificate_due(decide(_world(), NOW), NOW)
     assert not certificate_due(msgspec.structs.replace(status, phase="Retired", certificate=None), NOW)
+
+
+READY = SentinelStanding("True", "Watching", "it watches")
+MISSING = SentinelStanding("False", "NotUsed", "there is no ConfigMap")
+
+
+@pytest.mark.parametrize(
+    ("on_anomaly", "looked_on", "standing", "certified", "due"),
+    [
+        ("Fail", "", READY, False, True),
+        ("Fail", "", MISSING, False, False),
+        ("Fail", "sha256:other", READY, False, True),
+        ("Fail", QUERY, READY, True, False),
+        ("Fail", QUERY, MISSING, True, False),
+        ("Pause", "", READY, True, False),
+    ],
+)
+def test_a_sentinel_that_may_fail_a_run_has_to_have_looked_on(
+    on_anomaly: Any, looked_on: str, standing: SentinelStanding, certified: bool, due: bool
+) -> None:
+    artifact = SentinelArtifact(digest=QUERY, config_map_ref=ConfigMapKeyRef(name="shop-sentinel", key="model.json"))
+    budget = "0.1%" if on_anomaly == "Fail" else None
+    spec = _spec(sentinel=Sentinel(type="Mahalanobis", artifact=artifact, on_anomaly=on_anomaly, budget=budget))
+    world = _world(spec=spec, certificate=_certificate(sentinel=looked_on), sentinel=standing)
+    status = decide(world, NOW)
+    assert status.phase == "Active"
+    assert certified_with_sentinel(spec, status) is certified
+    assert sentinel_due(spec, status) is due
+    assert not sentinel_due(spec, decide(world, parse_time("2027-01-20T00:00:00Z"))), "nobody uses it any more"
 
 
 def test_history_is_held_out_from_the_end_of_training_on() -> None:
