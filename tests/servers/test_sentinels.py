@@ -30,7 +30,7 @@ from rollout.domain.decision import Event
 from rollout.errors import ApiUnavailable
 from rollout.kube.resources import ANALYSIS_RUNS, CONFIG_MAPS, FAILURE_MODELS, Resource
 from tests.support.api_process import Running, embedded_server
-from tests.support.history_store import HistoryStore, now, service_history, serving
+from tests.support.history_store import HistoryStore, service_history, serving
 from tests.support.model_bench import DAYS, Bench, bench, fitted, judged, prepare
 
 Json = dict[str, Any]
@@ -218,9 +218,10 @@ def tried(status: Json) -> bool:
     return "certificate" in status or "away" in str(status.get("conditions"))
 
 
-def brief(spec: FailureModelSpec) -> FailureModelSpec:
-    """The same model, whose certificate is made of three pieces of history."""
-    return msgspec.structs.replace(spec, training=TrainingProvenance(to=format_time(now() - 9000)), sentinel=FAILS)
+async def brief(made: Bench) -> Json:
+    """A model with a sentinel, whose certificate is made of three pieces of history."""
+    late = TrainingProvenance(to=format_time(made.context.now() - 9000))
+    return msgspec.to_builtins(msgspec.structs.replace(await fitted(made), training=late, sentinel=FAILS))
 
 
 def test_a_certificate_is_made_again_with_a_sentinel_that_came_later(
@@ -230,8 +231,7 @@ def test_a_certificate_is_made_again_with_a_sentinel_that_came_later(
 
     async def told() -> tuple[Json, Json]:
         async with serving(store) as address, bench(server, "again", address) as made:
-            spec = msgspec.to_builtins(brief(await fitted(made)))
-            before = await made.model(spec, lambda status: status.get("certificate") is not None)
+            before = await made.model(await brief(made), lambda status: status.get("certificate") is not None)
             await config_map(made, artefact(MANY))
             made.caches[FAILURE_MODELS].put((await made.client.get(FAILURE_MODELS, "again", "shop")) or {})
             key = "again", "shop"
@@ -257,8 +257,7 @@ def test_a_sentinel_that_cannot_be_read_at_the_moment_is_not_left_out_of_the_cer
                 return await get(resource, namespace, name)
 
             monkeypatch.setattr(made.client, "get", failing)
-            spec = msgspec.to_builtins(brief(await fitted(made)))
-            return await made.model(spec, tried)
+            return await made.model(await brief(made), tried)
 
     status = asyncio.run(told())
     assert "certificate" not in status
