@@ -1,7 +1,6 @@
 """FailureModels on a real API server: certified on held-out history of a metrics store, and used by runs or not."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from analysis.series.raw import RawSeries
 from rollout.controllers.observe import observe
 from rollout.kube.resources import FAILURE_MODELS, ROLLOUTS
 from tests.support.api_process import Running, embedded_server
-from tests.support.history_store import HistoryStore, service_history, serving
+from tests.support.history_store import HistoryStore, now, service_history, serving
 from tests.support.model_bench import DAYS, Bench, bench, fitted, judged, prepare, rollout
 
 Json = dict[str, Any]
@@ -89,7 +88,7 @@ def test_too_little_held_out_history_certifies_nothing(server: Running, store: H
     async def story() -> tuple[Bench, Json, Json]:
         async with serving(store) as address, bench(server, "short", address, budget="1%") as made:
             spec = await fitted(made)
-            late = msgspec.structs.replace(spec, training=TrainingProvenance(to=format_time(time.time() - 9000)))
+            late = msgspec.structs.replace(spec, training=TrainingProvenance(to=format_time(now() - 9000)))
             status = await made.model(msgspec.to_builtins(late), lambda status: status.get("certificate") is not None)
             made.caches[FAILURE_MODELS].put((await made.client.get(FAILURE_MODELS, "short", "shop")) or {})
             return made, status, await judged(made, status["digest"])
@@ -109,7 +108,7 @@ def test_a_store_that_does_not_answer_leaves_a_candidate_and_its_reason(server: 
             spec = {
                 "rolloutRef": {"name": "shop"},
                 "window": "30s",
-                "training": {"to": format_time(time.time() - 9000)},
+                "training": {"to": format_time(now() - 9000)},
             }
             status = await made.model(spec, lambda status: "disk" in str(status.get("conditions")))
             return status, dark.asked
@@ -168,11 +167,13 @@ def _since(one: RawSeries, since: float) -> FloatArray:
     return np.where(one.times >= since, one.values - begun, 0.0)
 
 
-def test_a_service_that_is_not_what_it_was_degrades_its_model(server: Running, store: HistoryStore) -> None:
+def test_a_service_that_is_not_what_it_was_degrades_its_model(server: Running) -> None:
+    days = 1.5 * DAYS
+
     async def story() -> tuple[Bench, Json, Json]:
-        later = uneven(store, time.time() - 0.4 * DAYS * 86_400)
+        later = uneven(service_history("shop", days), now() - 0.4 * days * 86_400)
         async with serving(later) as address, bench(server, "drifted", address) as made:
-            spec = msgspec.to_builtins(await fitted(made))
+            spec = msgspec.to_builtins(await fitted(made, days))
             status = await made.model(spec, lambda status: status.get("certificate") is not None)
             made.caches[FAILURE_MODELS].put((await made.client.get(FAILURE_MODELS, "drifted", "shop")) or {})
             return made, status, await judged(made, status["digest"])

@@ -112,7 +112,7 @@ def test_what_is_no_number_arrives_as_such_and_does_not_count(
         async with odd as canary, plain as stable:
             began = time.time()
             prometheus.watch([target("odd-canary-1", canary), target("odd-stable-1", stable)])
-            await prometheus.until('count_over_time(odd{pod="odd-canary-1"}[5m]) >= 10')
+            await prometheus.until('count_over_time(odd{pod="odd-canary-1"}[5m]) >= 20')
             (series,) = await samples(prometheus, 'odd{pod="odd-canary-1"}')
             async with asking(prometheus, "odd / 0 * 0") as (provider, metric):
                 measurer = RunMeasurer(run_spec("odd", LEVEL, prometheus.url), live_pods.NAMESPACE, began, provider)

@@ -1,7 +1,6 @@
 """The controllers of FailureModels and AnalysisRuns on a real API server, and a model for them to use."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -42,7 +41,7 @@ from rollout.kube.resources import (
     Resource,
 )
 from tests.support.api_process import ROOT, Running
-from tests.support.history_store import CANARY_HASH, STABLE_HASH
+from tests.support.history_store import CANARY_HASH, STABLE_HASH, now
 
 BOUND_SECONDS = 240.0
 TRAINING_PIECES = 20
@@ -73,7 +72,7 @@ class Bench:
         self.events: list[tuple[str, Event]] = []
         self._asked = asyncio.Event()
         self.caches: dict[Resource, Cache] = {kind: Cache(terms=TERMS.get(kind, lambda _: ())) for kind in KINDS}
-        self.context = Context(client, self.caches, time.time, self, lambda *_: self._asked.set())
+        self.context = Context(client, self.caches, now, self, lambda *_: self._asked.set())
         self.models = FailureModelController(self.context, session, jobs)
         self.runs = AnalysisRunController(self.context, session, jobs)
 
@@ -117,7 +116,7 @@ class Bench:
                 if reached(live.get("status") or {}):
                     return dict(live["status"])
                 try:
-                    async with asyncio.timeout(None if wake_at is None else max(wake_at - time.time(), 0.001)):
+                    async with asyncio.timeout(None if wake_at is None else max(wake_at - now(), 0.001)):
                         await self._asked.wait()
                 except TimeoutError:
                     continue
@@ -184,7 +183,7 @@ def rollout(budget: str, model: str = "shop") -> Json:
 
 async def fitted(made: Bench, store_days: float = DAYS) -> FailureModelSpec:
     """Learn a model from the oldest pieces of the store, as `coalmine model fit` does."""
-    begin = time.time() - store_days * 86_400 + 3600
+    begin = now() - store_days * 86_400 + 3600
     end = begin + TRAINING_PIECES * 2400
     named = FailureModelSpec(rollout_ref=FailureModelRef(name="shop"), window="30s")
     source = model_source(made.caches, made.namespace, named)
@@ -213,6 +212,6 @@ def run_of(made: Bench, pinned: str, direction: str) -> Json:
 
 async def judged(made: Bench, pinned: str, direction: str = "Increase") -> Json:
     """Let a run that began twenty minutes ago look once; its status."""
-    began = {"phase": "Running", "startedAt": format_time(time.time() - 1200)}
+    began = {"phase": "Running", "startedAt": format_time(now() - 1200)}
     key = await made.create(ANALYSIS_RUNS, run_of(made, pinned, direction), began)
     return await made.until(made.runs.reconcile, ANALYSIS_RUNS, key, lambda status: bool(status.get("comparison")))
