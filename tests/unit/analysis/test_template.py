@@ -110,7 +110,7 @@ def test_a_background_run_carries_its_comparison_settings() -> None:
     assert spec.comparison.false_rollback_budget == "1%"
     assert spec.comparison.weight_increases == 3
     assert spec.comparison.arms == arms
-    assert spec.comparison.progress_deadline_seconds == 600
+    assert spec.comparison.progress_deadline_seconds is None
     slow = build_run(background, found, arms=arms, progress_deadline_seconds=1800)
     assert slow.comparison is not None
     assert slow.comparison.progress_deadline_seconds == 1800
