@@ -35,7 +35,7 @@ stories: setup ## the whole loop, with real processes, clients and Git
 	$(PYTEST) tests/stories
 bench: setup ## figures of this machine (tests/benchmarks)
 	$(PY) -m tests.benchmarks
-bench-decisions: setup ## false rollbacks and detection of the engine and its peers; SIZE=quick (minutes) or full (an hour)
+bench-decisions: setup ## false rollbacks and detection of the engine and its peers; SIZE=quick (minutes) or full (hours)
 	$(PY) -m tests.benchmarks.decisions $(or $(SIZE),quick)
 bench-martingale: setup ## whether evidence keeps its promise under exact nulls: 1000 runs of 1000 looks each, resumable
 	$(PY) -m tests.benchmarks.martingale

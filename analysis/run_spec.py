@@ -12,8 +12,6 @@ from analysis.verdict import AnalysisPhase, Verdict
 WEIGHTS_ANNOTATION = "coalmine.dev/weights"
 """Timeline of the canary's weight, appended by the Rollout controller: `2026-11-22T10:00:10Z=5,...=25`."""
 
-"""Of a Rollout that sets none."""
-
 
 class TtlStrategy(Model):
     """When a finished run is deleted."""

@@ -169,7 +169,7 @@ def _tables(size: Size, found: list[Figure], without: list[Figure], bound: list[
     events, trials, upper = pooled(found, ENGINE.name)
     yield f"# Decisions, {size.name} size: seeds from {size.first_seed} on, budget {BUDGET:.0%}"
     if size.peers > 1:
-        yield f"Peers play the first of {size.peers} rollouts each, `n` is the engine's."
+        yield f"Peers play one of {size.peers} rollouts of each scenario, the first ones; `n` is the engine's."
     yield f"Pooled over environments: {events} of {trials} healthy rollouts rolled back, upper bound {upper:.2%}."
     yield "## False rollbacks, % (engine with its 95 % interval), peers as their users set them"
     yield rate_table(found, usual, healthy)
