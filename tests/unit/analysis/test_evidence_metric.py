@@ -166,9 +166,11 @@ def test_a_histogram_has_a_typical_part_and_one_a_tail_whose_shares_sum_to_one()
 
 def test_the_null_is_a_part_of_what_is_called_harm_and_harm_is_a_ratio_in_its_direction() -> None:
     for rule in (ERRORS, LATENCY):
-        for part in metric_parts(rule, prior(rule)):
-            # Tails forgive all that is called harm.
-            assert 0 < part.delta < part.gate or part.delta == part.gate > log_worsening(rule.harm, "Increase")
+        leading, *tails = metric_parts(rule, prior(rule))
+        assert 0 < leading.delta < leading.gate
+        assert bool(tails) is (rule is LATENCY)
+        # Tails forgive all that is called harm in them, five times that of the typical latency.
+        assert all(tail.delta == tail.gate == log_worsening(5 * rule.harm, "Increase") for tail in tails)
     assert log_worsening(0.1, "Increase") == pytest.approx(np.log(1.1))
     assert log_worsening(0.1, "Decrease") == pytest.approx(-np.log(0.9))
     assert np.isfinite(log_worsening(5.0, "Decrease"))
