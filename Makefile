@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
+# Two processes, a file at a time: what a file starts for its tests is started once.
+PARALLEL := -n 2 --dist loadfile
 
 .PHONY: help setup demo tune-demo test lint unit notebooks servers stories bench bench-decisions bench-martingale bench-engine crds clean
 
@@ -24,15 +26,17 @@ lint: setup ## style, types, import contracts, the Dockerfile
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile
 unit: setup ## the pure core and small parts, with the branch coverage of the core
-	$(PY) -m coverage run -m pytest -q tests/unit tests/golden tests/properties --ignore-glob='*_machine.py'
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest -q $(PARALLEL) tests/unit tests/golden tests/properties --ignore-glob='*_machine.py'
+	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
-	$(PYTEST) tests/properties/test_*_machine.py
+	$(PYTEST) $(PARALLEL) tests/properties/test_*_machine.py
 notebooks: setup ## the notebooks, from their first cell to their last
-	$(PYTEST) tests/notebooks
+	$(PYTEST) $(PARALLEL) tests/notebooks
 servers: setup ## real servers: API, Git, gateway, metrics, command line
-	$(PYTEST) tests/servers tests/conformance
+	$(PYTEST) $(PARALLEL) tests/servers tests/conformance
 stories: setup ## the whole loop, with real processes, clients and Git
-	$(PYTEST) tests/stories
+	$(PYTEST) -n 2 --dist worksteal tests/stories
 bench: setup ## figures of this machine (tests/benchmarks)
 	$(PY) -m tests.benchmarks
 bench-decisions: setup ## false rollbacks and detection of the engine and its peers; SIZE=quick (minutes) or full (hours)

@@ -3,12 +3,14 @@
 The operator is started as anybody would start it: `coalmine run` with a kubeconfig. Nothing of it knows the sandbox.
 """
 
+import asyncio
 import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -19,6 +21,7 @@ import aiohttp
 
 from rollout.errors import CoalmineError
 from rollout.sandbox.apiserver import kubeconfig, write_kubeconfig
+from rollout.sandbox.git_cgi import GitBackend
 from rollout.sandbox.node.images import add_demo_images
 from rollout.sandbox.parts import Part, free_port, is_free
 
@@ -102,6 +105,16 @@ class Sandbox:
         return f"http://127.0.0.1:{self.plan.ports['gateway']}/"
 
     @property
+    def gateway(self) -> dict[str, str]:
+        """What a route names as its parent."""
+        return {"name": "sandbox"}
+
+    async def create_repository(self, name: str) -> str:
+        """Make an empty repository, and return its URL."""
+        await asyncio.to_thread(GitBackend(self.repositories).create, name, "main")
+        return f"{self.git_url}/{name}.git"
+
+    @property
     def signing_key(self) -> Path:
         """The SSH key that signs reverts; its public half lies beside it."""
         return self.folder / "signing-key"
@@ -112,17 +125,20 @@ class Sandbox:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS))
         try:
             self._write_files()
-            for part in (
-                self._apiserver(), self._git(), self._node(), self._gateway(), self._prometheus(), self._operator(),
-            ):  # fmt: skip
+            async for part in self._starting():
                 self.parts[part.name] = part
                 await part.start()
-                if part.name == "apiserver":
-                    self._write_kubeconfigs()
         except BaseException:
             await self._end()
             raise
         return self
+
+    async def _starting(self) -> AsyncIterator[Part]:
+        """What runs, in this order; a part is made once those before it serve."""
+        yield self._apiserver()
+        self._write_kubeconfigs((self.folder / "apiserver" / "ca.crt").read_text())
+        for part in (self._git(), self._node(), self._gateway(), self._prometheus(), self._operator()):
+            yield part
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -156,9 +172,8 @@ class Sandbox:
         if not self.signing_key.exists():
             _make_key(self.signing_key)
 
-    def _write_kubeconfigs(self) -> None:
+    def _write_kubeconfigs(self, ca: str) -> None:
         url = f"https://127.0.0.1:{self.plan.ports['apiserver']}"
-        ca = (self.folder / "apiserver" / "ca.crt").read_text()
         for user, token in self.plan.tokens.items():
             path = self.kubeconfig if user == "admin" else self._kubeconfig_of(user)
             write_kubeconfig(path, kubeconfig(url, ca, token, user))
@@ -189,13 +204,17 @@ class Sandbox:
         arguments = (self.repositories, "--port", port, "--accounts", self.folder / "accounts")
         return self._part("git", "rollout.sandbox.githost", *arguments, probe=f"{self.git_url}/none")
 
-    def _node(self) -> Part:
-        # The API server's port is this sandbox' alone, so the pods' addresses are too.
+    @property
+    def pods_prefix(self) -> str:
+        """First three bytes of the pods' addresses: the API server's port is this sandbox' alone, so they are too."""
         high, low = divmod(self.plan.ports["apiserver"], 256)
+        return f"127.{high}.{low}"
+
+    def _node(self, *more: object) -> Part:
         arguments: tuple[object, ...] = ("--kubeconfig", self._kubeconfig_of("node"), "--images", self.images)
-        arguments += ("--logs", self.folder / "logs" / "pods", "--prefix", f"127.{high}.{low}")
+        arguments += ("--logs", self.folder / "logs" / "pods", "--prefix", self.pods_prefix)
         probe = f"https://127.0.0.1:{self.plan.ports['apiserver']}/readyz"
-        return self._part("node", "rollout.sandbox.node", *arguments, probe=probe)
+        return self._part("node", "rollout.sandbox.node", *arguments, *more, probe=probe)
 
     def _gateway(self) -> Part:
         port, data = self.plan.ports["gateway"], self.folder / "gateway"

@@ -33,7 +33,6 @@ from rollout.kube.resources import (
 from rollout.sandbox.box import Sandbox
 from rollout.sandbox.demo.manifests import secret
 from rollout.sandbox.demo.person import Person
-from rollout.sandbox.git_cgi import GitBackend
 from rollout.sandbox.node.images import Behaviour, add_image
 from rollout.sandbox.parts import Part
 
@@ -261,8 +260,7 @@ class Stage:
 
     async def repository(self, write: bool = True, **spec: Any) -> Person:
         """A repository with a person's clone, and a GitRepository for it."""
-        await asyncio.to_thread(GitBackend(self.box.repositories).create, self.namespace, "main")
-        url = f"{self.box.git_url}/{self.namespace}.git"
+        url = await self.box.create_repository(self.namespace)
         passwords = self.box.plan.passwords
         person = await asyncio.to_thread(Person, self.folder / "person", url, "person", passwords["person"])
         for name, values in (
@@ -395,7 +393,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {{name: web}}
 spec:
-  parentRefs: [{{name: sandbox}}]
+  parentRefs: [{json.dumps(stage.box.gateway)}]
   hostnames: [{stage.host}]
   rules:
   - backendRefs:

@@ -1,4 +1,7 @@
-"""`python -m rollout.sandbox.node`: the node of a sandbox as a process."""
+"""`python -m rollout.sandbox.node`: the node of a sandbox as a process.
+
+With --pods-only it runs pods and nothing else: the cluster has a scheduler and controllers of its own.
+"""
 
 import argparse
 import asyncio
@@ -16,6 +19,7 @@ from rollout.runtime.queue import WorkQueue
 from rollout.sandbox.informer import Informer
 from rollout.sandbox.node.endpoints import EndpointSlices
 from rollout.sandbox.node.kubelet import Addresses, Kubelet
+from rollout.sandbox.node.registration import register
 from rollout.sandbox.node.replicasets import ReplicaSets
 
 Json = dict[str, Any]
@@ -27,6 +31,7 @@ class Node:
 
     def __init__(self, connection: Connection, arguments: argparse.Namespace) -> None:
         client = KubeClient(connection)
+        self._client, self._pods_only = client, arguments.pods_only
         self._queue: WorkQueue[tuple[str, Key]] = WorkQueue()
         self._sets = Informer(connection, client, REPLICA_SETS, lambda obj: self._queue.add(("rs", key_of(obj))))
         self._pods = Informer(connection, client, PODS, self._pod_changed)
@@ -46,6 +51,8 @@ class Node:
             self._kubelet.gone(pod)
         else:
             self._kubelet.changed(pod)
+        if self._pods_only:
+            return
         for owner in pod["metadata"].get("ownerReferences") or []:
             self._queue.add(("rs", (key[0], owner["name"])))
         for service in self._services.cache.all(key[0]):
@@ -54,9 +61,13 @@ class Node:
     async def run(self) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for informer in (self._sets, self._pods, self._services):
-                tasks.create_task(informer.run())
             tasks.create_task(self._kubelet.run())
+            tasks.create_task(self._pods.run())
+            if self._pods_only:
+                await register(self._client)
+                return
+            tasks.create_task(self._sets.run())
+            tasks.create_task(self._services.run())
             tasks.create_task(self._queue.run_deadlines())
             tasks.create_task(self._work())
 
@@ -104,5 +115,6 @@ if __name__ == "__main__":
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--logs", type=Path, required=True, help="folder of the pods' output")
-    parser.add_argument("--prefix", required=True, help="first three bytes of the pods' addresses, 127.a.b")
+    parser.add_argument("--pods-only", action="store_true", help="for a cluster with a scheduler and controllers")
+    parser.add_argument("--prefix", required=True, help="first three bytes of the pods' addresses, as 127.1.2")
     asyncio.run(_main(parser.parse_args()))
