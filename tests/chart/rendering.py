@@ -79,7 +79,6 @@ class Release:
 
     objects: list[Json]
     notes: str
-    name: str
     namespace: str
     values: Json = field(default_factory=dict)
 
@@ -100,11 +99,21 @@ class Release:
         return found
 
 
-def render(
+def texts(
     values: Json | None = None, *, name: str = "coalmine", namespace: str = "coalmine-system", chart: Path = CHART
-) -> Release:
+) -> dict[str, str]:
+    """What Helm renders, by the path of its template."""
     with helm.Chart.load(chart) as loaded:
-        files = loaded.render(values or {}, name=name, namespace=namespace)
-    notes = next(files.pop(path) for path in list(files) if path.endswith("NOTES.txt"))
-    objects = [obj for text in files.values() for obj in yaml.safe_load_all(text) if obj is not None]
-    return Release(objects, notes, name, namespace, values or {})
+        return loaded.render(values or {}, name=name, namespace=namespace)
+
+
+def parsed(text: str) -> list[Json]:
+    """The objects of a rendered file; the parser in C, since the CRDs are half a megabyte."""
+    return [obj for obj in yaml.load_all(text, yaml.CSafeLoader) if obj is not None]
+
+
+def render(values: Json | None = None, *, name: str = "coalmine", namespace: str = "coalmine-system") -> Release:
+    """An installation's objects."""
+    files = texts(values, name=name, namespace=namespace)
+    notes = files.pop("coalmine/templates/NOTES.txt")
+    return Release([obj for text in files.values() for obj in parsed(text)], notes, namespace, values or {})

@@ -7,7 +7,7 @@ from pathlib import Path
 import helm_python as helm
 import pytest
 
-from tests.chart.rendering import CASES, CHART, ROOT, Json, render
+from tests.chart.rendering import CASES, CHART, ROOT, Json, texts
 
 
 @pytest.mark.parametrize("values", CASES.values(), ids=CASES)
@@ -23,7 +23,7 @@ def test_lint_is_content(values: Json) -> None:
 def test_the_archive_renders_as_the_folder_does(values: Json, tmp_path: Path) -> None:
     archive = Path(helm.package(CHART, destination=tmp_path))
     assert archive.name == "coalmine-0.1.0.tgz"
-    assert render(values, chart=archive) == render(values)
+    assert texts(values, chart=archive) == texts(values)
 
 
 def test_the_archive_holds_files_and_no_links(tmp_path: Path) -> None:
