@@ -91,10 +91,12 @@ class Release:
 
     @property
     def pod(self) -> Json:
-        return self.one("Deployment")["spec"]["template"]
+        template: Json = self.one("Deployment")["spec"]["template"]
+        return template
 
     @property
     def container(self) -> Json:
+        found: Json
         (found,) = self.pod["spec"]["containers"]
         return found
 

@@ -15,7 +15,7 @@ def identity(obj: Json) -> tuple[str, str, str]:
 
 
 def selects(selector: Json, obj: Json) -> bool:
-    return selector.items() <= obj["metadata"]["labels"].items()
+    return bool(selector.items() <= obj["metadata"]["labels"].items())
 
 
 def test_every_object_is_there_once_and_says_where(release: Release) -> None:
