@@ -1,7 +1,8 @@
 """kopf, tamed: it logs in, lists and watches; everything else is ours.
 
 Measured limits of kopf that shape this file: no coalescing of events, a diff-base built for each event (switched off),
-the operator task dies of a fatal watch error (a supervisor restarts it), deletions in a gap are never told (the sweep).
+the operator task dies of a fatal watch error (a supervisor restarts it), or hangs instead of dying: a watch that
+swallows its cancellation waits for a login that nobody makes any more. Deletions in a gap are never told (the sweep).
 And it takes the process for its own: it replaces the handlers of signals, and whenever it ends it cancels
 every task of its loop. So it gets a thread and a loop of its own, where neither can harm.
 """
@@ -26,6 +27,8 @@ log = logging.getLogger("coalmine.watches")
 
 RESTART_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 5.0
+END_SECONDS_MAX = 1.0
+CANCELLATIONS_MAX = 5
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -123,19 +126,47 @@ class Watches:
             await asyncio.wait([ended], timeout=STOP_SECONDS_MAX)
 
     async def _run_kopf(self, stop: threading.Event, tell: OnEvent) -> None:
-        connection = self.connect()
+        connection, ending = self.connect(), asyncio.Event()
         scope: dict[str, Any] = {"namespaces": list(self.namespaces)} if self.namespaces else {"clusterwide": True}
+        handlers = _registry(connection, self.resources, tell, ending)
+        running = asyncio.ensure_future(
+            kopf.operator(registry=handlers, settings=self.settings, stop_flag=stop, **scope)
+        )
+        told = asyncio.ensure_future(ending.wait())
         try:
-            handlers = _registry(connection, self.resources, tell)
-            await kopf.operator(registry=handlers, settings=self.settings, stop_flag=stop, **scope)
+            await asyncio.wait([running, told], return_when=asyncio.FIRST_COMPLETED)
+            # It hears nothing from here on, so whether it manages to end is of no interest for long.
+            await asyncio.wait([running], timeout=END_SECONDS_MAX)
+            if not running.done():
+                raise RuntimeError("kopf gave up, and does not end")
+            await running
         finally:
             stop.set()  # A thread of this loop waits for it, and would hold the loop's end up.
+            await _cancel_all()
             await connection.close()
 
 
-def _registry(connection: Connection, resources: Iterable[Resource], on_event: OnEvent) -> kopf.OperatorRegistry:
-    """Handlers for the events of all resources, over a session that we log in ourselves."""
+async def _cancel_all() -> None:
+    """Cancel what is left in kopf's loop, again and again: its watches swallow a cancellation and go on."""
+    ours = asyncio.current_task()
+    for _ in range(CANCELLATIONS_MAX):
+        left = [task for task in asyncio.all_tasks() if task is not ours]
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=END_SECONDS_MAX)
+
+
+def _registry(
+    connection: Connection, resources: Iterable[Resource], on_event: OnEvent, ending: asyncio.Event
+) -> kopf.OperatorRegistry:
+    """Handlers for the events of all resources, over a session that we log in ourselves; `ending` is set at its end."""
     handlers = kopf.OperatorRegistry()
+
+    @kopf.on.cleanup(registry=handlers)
+    async def end(**_: Any) -> None:
+        ending.set()
 
     @kopf.on.login(registry=handlers)
     async def log_in(**_: Any) -> kopf.AiohttpSession:

@@ -1,0 +1,62 @@
+"""`python -m tests.faults [--seeds 200] [--no-kills]`: many seeds and every kill point, with what became of each."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rollout.sandbox.box import Sandbox
+from tests.faults.cluster import cluster_of
+from tests.faults.killing import every_kill
+from tests.faults.lanes import LANES, Lanes, Outcome
+from tests.faults.seeds import seeds
+from tests.faults.story import with_faults
+
+
+async def play(folder: Path, runner: asyncio.Runner, played: list[int], lanes: int, *, kills: bool) -> bool:
+    """All of it; whether everything ended in the right state."""
+    began = time.monotonic()
+
+    def tell(what: str, outcome: Outcome) -> None:
+        right = "right" if outcome.right else "WRONG"
+        print(f"{time.monotonic() - began:6.0f} s  {what:14} {right}  {outcome.words}", flush=True)
+
+    async with cluster_of(Sandbox(folder / "sandbox")) as cluster:
+        there = Lanes(cluster, folder / "seeds", runner, with_faults, lambda seed, one: tell(f"seed {seed}", one))
+        of_seeds = await there.run(played, lanes)
+        of_kills: dict[int, Outcome] = {}
+        if kills:
+            of_kills = await every_kill(
+                cluster, folder / "kills", runner, lanes, lambda number, one: tell(f"action {number}", one)
+            )
+    wrong = [f"seed {seed}" for seed, one in of_seeds.items() if not one.right]
+    wrong += [f"action {number}" for number, one in of_kills.items() if not one.right]
+    print(
+        f"{len(of_seeds)} seeds and {len(of_kills)} kills in {time.monotonic() - began:.0f} s: "
+        + (f"{len(wrong)} ended in the wrong state: {', '.join(wrong)}" if wrong else "all ended in the right state"),
+    )
+    if any(one.startswith("seed") for one in wrong):
+        print("put each seed into tests/faults/seeds.txt, with its reason: it is a test from now on")
+    return not wrong
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200, help="how many, from 0 on; those that once failed are added")
+    parser.add_argument("--seed", type=int, action="append", help="only this one; repeatable")
+    parser.add_argument("--lanes", type=int, default=LANES, help="stories that are told at a time")
+    parser.add_argument("--no-kills", action="store_true", help="seeds only")
+    parser.add_argument("--keep", type=Path, help="folder for everything, which is kept")
+    arguments = parser.parse_args()
+    played = arguments.seed or seeds(arguments.seeds)
+    with asyncio.Runner() as runner, tempfile.TemporaryDirectory(prefix="coalmine-faults-") as temporary:
+        folder = arguments.keep or Path(temporary)
+        right = runner.run(play(folder, runner, played, arguments.lanes, kills=not arguments.no_kills))
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

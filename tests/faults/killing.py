@@ -1,0 +1,43 @@
+"""Every kill point in turn, a few lanes at a time: until a telling has ended before its number was reached."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.faults.cluster import Cluster
+from tests.faults.kills import ACTIONS_MAX, with_a_kill
+from tests.faults.lanes import LANES, Lanes, Outcome
+from tests.faults.story import Lane
+
+
+class Numbers:
+    """1, 2, 3 ... until one was not reached."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.takewhile(lambda number: not self.ended and number <= ACTIONS_MAX, itertools.count(1))
+
+
+async def every_kill(
+    cluster: Cluster,
+    folder: Path,
+    runner: asyncio.Runner,
+    lanes: int = LANES,
+    told: Callable[[int, Outcome], None] = lambda *_: None,
+) -> dict[int, Outcome]:
+    """The outcome of each kill point, of those that were reached."""
+    numbers, reached = Numbers(), set[int]()
+
+    async def tell(it: Lane, number: int) -> str:
+        executioner = await with_a_kill(it, number)
+        if not executioner.killed.is_set():
+            numbers.ended = True
+            return f"not reached, {len(executioner.done)} actions"
+        reached.add(number)
+        return f"killed at {executioner.done[number - 1]}"
+
+    outcomes = await Lanes(cluster, folder, runner, tell, told).run(numbers, lanes)
+    return {number: one for number, one in sorted(outcomes.items()) if number in reached or not one.right}
