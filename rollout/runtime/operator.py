@@ -153,8 +153,8 @@ class Operator:
     async def _discover(self, resource: Resource) -> Resource | None:
         try:
             return await self._plain.discover(resource.api_version, resource.kind)
-        except Transient as error:
-            log.warning("the API server does not answer: %s", error)
+        except (Transient, ApiError) as error:
+            log.warning("the API server does not tell its kinds: %s", error)
             return None
 
     async def _watch(self) -> None:
@@ -215,7 +215,8 @@ class Operator:
                 try:
                     found += await self._plain.list(resource, namespace, labels=SELECTORS.get(resource, ""))
                     break
-                except Transient as error:
+                except (Transient, ApiError) as error:
+                    # A refusal too: rights are granted late, and what was not listed is what `readyz` says.
                     log.warning("cannot list %s: %s", resource.plural, error)
                     await asyncio.sleep(CRD_WAIT_SECONDS)
         return found
