@@ -26,7 +26,8 @@ from rollout.sandbox.node.images import add_demo_images
 from rollout.sandbox.parts import Part, free_port, is_free
 
 PORT_NAMES = ("apiserver", "gateway", "prometheus", "git", "health", "metrics", "webhook")
-USERS = ("admin", "operator", "node", "gateway", "prometheus")
+USERS = ("admin", "operator", "operator-2", "node", "gateway", "prometheus")
+"""The second operator is for whoever starts another replica beside the sandbox' own."""
 ACCOUNTS = ("person", "reader", "writer")
 PROBE_SECONDS = 2.0
 
@@ -109,10 +110,14 @@ class Sandbox:
         """What a route names as its parent."""
         return {"name": "sandbox"}
 
+    def repository_path(self, name: str) -> str:
+        """Path of a repository at the Git host."""
+        return f"/{name}.git"
+
     async def create_repository(self, name: str) -> str:
         """Make an empty repository, and return its URL."""
         await asyncio.to_thread(GitBackend(self.repositories).create, name, "main")
-        return f"{self.git_url}/{name}.git"
+        return self.git_url + self.repository_path(name)
 
     @property
     def signing_key(self) -> Path:
@@ -186,10 +191,11 @@ class Sandbox:
         command = [sys.executable, "-m", module, *map(str, arguments)]
         return Part(name, command, lambda: self._answers(probe), log, {"PYTHONUNBUFFERED": "1"})
 
-    async def _answers(self, url: str) -> bool:
+    async def _answers(self, url: str, below: int = 500) -> bool:
+        """Whether there is an answer, with a status below some number."""
         try:
             async with self._session.get(url, ssl=False) as response:
-                return response.status < 500
+                return response.status < below
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
@@ -245,15 +251,8 @@ class Sandbox:
         arguments += ("--data-dir", self.folder / "operator")
         probe = f"http://127.0.0.1:{ports['health']}/readyz"
         part = self._part("operator", "rollout.cli.main", *arguments, probe=probe)
-        part.ready = self._operator_ready
+        part.ready = lambda: self._answers(probe, below=300)
         return part
-
-    async def _operator_ready(self) -> bool:
-        try:
-            async with self._session.get(f"http://127.0.0.1:{self.plan.ports['health']}/readyz") as response:
-                return response.status == 200
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
 
     def processes(self) -> dict[str, int]:
         """The process of each part."""

@@ -280,6 +280,10 @@ class Stage:
         await self.create({**kind, "metadata": {"name": "config"}, "spec": {**declared, **spec}})
         return person
 
+    def repository_url(self, host: str) -> str:
+        """The story's repository through another address of the host."""
+        return host + self.box.repository_path(self.namespace)
+
     def reverts(self, person: Person) -> list[str]:
         """The commits on the host's branch that are the operator's, newest first."""
         person.git("fetch", "--quiet", "origin", "main")

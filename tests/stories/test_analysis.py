@@ -46,7 +46,7 @@ def test_errors_of_a_version_take_its_traffic_before_its_commit_is_taken_back_in
         stage.image("errors:2", error_rate=0.5)
         async with Proxy(stage.box.git_url) as host:
             push = HeldPush(stage, host)
-            person = await stage.repository(url=f"{host.url}/{stage.namespace}.git", timeout="300s")
+            person = await stage.repository(url=stage.repository_url(host.url), timeout="300s")
             declared = {f"{PATH}/all.yaml": manifests(stage, "errors:1", replicas=6, analysis=ANALYSIS)}
             declared |= {f"{PATH}/health.yaml": health_template(stage), "README.md": "shop\n"}
             good = person.push("Deploy 1", declared)

@@ -54,7 +54,7 @@ async def scene(stage: Stage, name: str, more: dict[str, str] | None = None) -> 
     for version in (1, 2, 3):
         stage.image(f"{name}:{version}")
     async with Proxy(stage.box.git_url) as host:
-        person = await stage.repository(url=f"{host.url}/{stage.namespace}.git")
+        person = await stage.repository(url=stage.repository_url(host.url))
         it = Scene(stage, host, person, name, "")
         it.good = person.push("Deploy 1", it.declare(1) | {"README.md": "shop\n"} | (more or {}))
         await stage.application(revert=ON_ABORT)
@@ -74,7 +74,7 @@ def test_with_the_host_down_traffic_is_safe_at_once_and_the_revert_comes_when_it
         stage.image("lost:1")
         stage.image("lost:2", error_rate=1.0)
         async with Proxy(stage.box.git_url) as host:
-            person = await stage.repository(url=f"{host.url}/{stage.namespace}.git")
+            person = await stage.repository(url=stage.repository_url(host.url))
             declared = {FILE: manifests(stage, "lost:1", replicas=2, analysis=analysis)}
             good = person.push("Deploy 1", declared | {f"{PATH}/health.yaml": health_template(stage)})
             await stage.application()

@@ -33,7 +33,7 @@ def test_a_wrong_signature_is_refused_and_asks_the_host_nothing_and_a_right_one_
             await stage.create(
                 {**secret("hook", {"token": TOKEN}), "metadata": {"name": "hook", "namespace": stage.namespace}}
             )
-            url = f"{host.url}/{stage.namespace}.git"
+            url = stage.repository_url(host.url)
             webhook = {"secretRef": {"name": "hook"}}
             # Suspended until there is something to fetch, so that the operator has no reason to look again for an hour.
             person = await stage.repository(write=False, url=url, interval="1h", webhook=webhook, suspend=True)

@@ -1,4 +1,4 @@
-"""Every test of this folder runs on the embedded API server, and on a real one where there is one."""
+"""Every test of this folder runs on the embedded API server and on real ones."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cluster.binaries import MINORS
 from tests.conformance.client import Api
-from tests.conformance.real_server import assets, real_server
+from tests.conformance.real_server import real_server
 from tests.support.api_process import embedded_server
 
 WIDGETS = Path(__file__).parent / "widgets.yaml"
 _NUMBERS = count(1)
 
 
-# The real server takes part where KUBEBUILDER_ASSETS names a folder with etcd and kube-apiserver.
-FLAVOURS = ["embedded"] if assets() is None else ["embedded", "real"]
+EMBEDDED = "embedded"
+FLAVOURS = (EMBEDDED, *MINORS)
 
 
 @pytest.fixture(scope="session", params=FLAVOURS)
@@ -27,10 +28,8 @@ def flavour(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def api(flavour: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp(flavour)
-    if flavour == "real":
-        binaries = assets()
-        assert binaries is not None
-        with real_server(binaries, folder) as running:
+    if flavour != EMBEDDED:
+        with real_server(flavour, folder) as running:
             yield _prepared(Api(running.url, running.token, running.ca_pem))
     else:
         with embedded_server(folder, "--bookmark-seconds", "1", "--window", "500") as running:
