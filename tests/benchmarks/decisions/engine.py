@@ -26,6 +26,8 @@ class Variant:
 
     Attributes:
         noise: what it is told of each pod's noise.
+        windows_vary: whether rates vary more from window to window than counting explains. For means that is all the
+            noise there is, and stays.
         mask: factor on the age below which pods do not count.
         starts: whether evidence begins again at each increase of the weight.
         block_windows: length of a block; None for the engine's own.
@@ -33,17 +35,21 @@ class Variant:
 
     name: str
     noise: Callable[[Noise], Noise] = lambda noise: noise
+    windows_vary: bool = True
     mask: float = 1.0
     starts: bool = True
     block_windows: int | None = None
 
 
+COUNTED = ("errors", "latency")
+"""Metrics whose counts alone vary by chance."""
+
 ENGINE = Variant("coalmine")
 ABLATIONS = (
     ENGINE,
-    Variant("no over-dispersion (omega 0)", noise=lambda noise: replace(noise, omega2=0.0)),
+    Variant("no over-dispersion (omega 0)", windows_vary=False),
     Variant("no lasting difference of pods (tau 0)", noise=lambda noise: replace(noise, tau2=0.0)),
-    Variant("neither", noise=lambda noise: replace(noise, omega2=0.0, tau2=0.0)),
+    Variant("neither", noise=lambda noise: replace(noise, tau2=0.0), windows_vary=False),
     Variant("no age mask", mask=0.0),
     Variant("no load model (use per unit of load)", noise=lambda noise: replace(noise, usage=noise.usage and (0, 1))),
     Variant("no load elasticity", noise=lambda noise: replace(noise, elasticity=0.0, elasticity_error=0.0)),
@@ -77,7 +83,7 @@ def looks(
     """Look at a rollout after every window."""
     if not variant.starts:
         rules = replace(rules, weight_increases=1)
-    state = begin_run(rules, STARTED_AT, {name: _changed(noise, variant) for name, noise in noises.items()})
+    state = begin_run(rules, STARTED_AT, {name: _changed(name, noise, variant) for name, noise in noises.items()})
     weights = tuple(WeightChange(at, round(100 * share)) for at, share in rollout.weight_changes())
     tables = {
         rule.name: rollout.tables_after(variant.mask * masks[rule.name])[SERIES.get(rule.name, rule.name)]
@@ -100,12 +106,12 @@ def looks(
         yield windows, conclude(state, facts, running)
 
 
-def _changed(noise: MetricNoise, variant: Variant) -> MetricNoise:
-    return replace(
-        noise,
-        main=variant.noise(noise.main),
-        tails={bound: variant.noise(tail) for bound, tail in noise.tails.items()},
-    )
+def _changed(name: str, noise: MetricNoise, variant: Variant) -> MetricNoise:
+    def changed(one: Noise) -> Noise:
+        told = variant.noise(one)
+        return told if variant.windows_vary or name not in COUNTED else replace(told, omega2=0.0)
+
+    return replace(noise, main=changed(noise.main), tails={at: changed(tail) for at, tail in noise.tails.items()})
 
 
 @contextmanager
