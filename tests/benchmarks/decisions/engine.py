@@ -41,7 +41,7 @@ class Variant:
     block_windows: int | None = None
 
 
-COUNTED = ("errors", "latency")
+COUNTED = ("errors", "latency", "restarts")
 """Metrics whose counts alone vary by chance."""
 
 ENGINE = Variant("coalmine")
