@@ -34,7 +34,7 @@ class ApplicationController:
 
     resource = APPLICATIONS
 
-    def __init__(self, context: Context, workshop: GitWorkshop, fence: Callable[[], None] = unfenced) -> None:
+    def __init__(self, context: Context, workshop: GitWorkshop, fence: Callable[[], object] = unfenced) -> None:
         self._context, self._workshop = context, workshop
         self._jobs = ApplicationJobs(context, workshop, fence)
         self.digests: dict[tuple[str, str], dict[str, str]] = {}

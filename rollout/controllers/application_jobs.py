@@ -42,7 +42,7 @@ class ApplicationJobs:
         fence: raises LeadershipLost where this replica may not write.
     """
 
-    def __init__(self, context: Context, workshop: GitWorkshop, fence: Callable[[], None]) -> None:
+    def __init__(self, context: Context, workshop: GitWorkshop, fence: Callable[[], object]) -> None:
         self._context, self._workshop = context, workshop
         self._pusher = Pusher(context, workshop, fence)
 

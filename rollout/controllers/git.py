@@ -24,7 +24,7 @@ class GitControllers:
 
 @asynccontextmanager
 async def git_controllers(
-    context: Context, data_dir: Path, fence: Callable[[], None] = unfenced
+    context: Context, data_dir: Path, fence: Callable[[], object] = unfenced
 ) -> AsyncIterator[GitControllers]:
     """Make the controllers of GitRepository and Application.
 

@@ -33,7 +33,7 @@ class Pusher:
         fence: raises LeadershipLost where this replica may not write.
     """
 
-    def __init__(self, context: Context, workshop: GitWorkshop, fence: Callable[[], None]) -> None:
+    def __init__(self, context: Context, workshop: GitWorkshop, fence: Callable[[], object]) -> None:
         self._context, self._workshop, self._fence = context, workshop, fence
 
     async def take_back(

@@ -29,7 +29,7 @@ class Surroundings:
     """
 
     data_dir: Path
-    fence: Callable[[], None]
+    fence: Callable[[], object]
     metric_addresses: tuple[str, ...] = ()
 
 

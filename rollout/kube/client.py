@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,8 +24,9 @@ MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 
 
-def unfenced() -> None:
+def unfenced() -> float:
     """The fence of those who do not share the cluster with another replica: the CLI, tests."""
+    return math.inf
 
 
 class KubeClient:
@@ -32,14 +34,15 @@ class KubeClient:
 
     Args:
         connection: where and as whom.
-        fence: called before each write; raises LeadershipLost where this replica may not write.
+        fence: called before each write; raises LeadershipLost where this replica may not write, else returns for how
+            many seconds it may: a write that takes longer is given up, since somebody else may lead by then.
         observe: told (verb, plural, status) of each request, for metrics.
     """
 
     def __init__(
         self,
         connection: Connection,
-        fence: Callable[[], None] = unfenced,
+        fence: Callable[[], float] = unfenced,
         observe: Callable[[str, str, int], None] = lambda *_: None,
     ) -> None:
         self._connection, self._fence, self._observe = connection, fence, observe
@@ -84,13 +87,11 @@ class KubeClient:
 
     async def create(self, resource: Resource, obj: Json) -> Json:
         """POST; raises Conflict when the name exists."""
-        self._fence()
         namespace = obj["metadata"].get("namespace")
         return await self._request("POST", resource, resource.path(namespace), obj)
 
     async def update(self, resource: Resource, obj: Json) -> Json:
         """PUT; raises Conflict when somebody wrote in between."""
-        self._fence()
         metadata = obj["metadata"]
         return await self._request("PUT", resource, resource.path(metadata.get("namespace"), metadata["name"]), obj)
 
@@ -98,7 +99,6 @@ class KubeClient:
         self, resource: Resource, namespace: str, name: str, subresource: str, obj: Json
     ) -> Json:
         """POST to a subresource, such as a pod's eviction."""
-        self._fence()
         return await self._request("POST", resource, resource.path(namespace, name, subresource), obj)
 
     async def merge_patch(
@@ -111,13 +111,11 @@ class KubeClient:
         subresource: str = "",
     ) -> Json:
         """RFC 7386 merge patch; `metadata.resourceVersion` in it makes it optimistic (Conflict)."""
-        self._fence()
         path = resource.path(namespace, name, subresource)
         return await self._request("PATCH", resource, path, patch, headers={"Content-Type": MERGE})
 
     async def json_patch(self, resource: Resource, namespace: str | None, name: str, patch: Objects) -> Json:
         """RFC 6902 JSON patch."""
-        self._fence()
         headers = {"Content-Type": "application/json-patch+json"}
         return await self._request("PATCH", resource, resource.path(namespace, name), patch, headers=headers)
 
@@ -125,7 +123,6 @@ class KubeClient:
         self, resource: Resource, obj: Json, *, manager: str, force: bool = False, dry_run: bool = False
     ) -> Json:
         """Server-side apply with fieldValidation=Strict; raises Conflict with the fields of other managers."""
-        self._fence()
         params = {"fieldManager": manager, "fieldValidation": "Strict"}
         params |= {"force": "true"} if force else {}
         params |= {"dryRun": "All"} if dry_run else {}
@@ -137,7 +134,6 @@ class KubeClient:
         self, resource: Resource, namespace: str | None, name: str, *, uid: str = "", propagation: str = "Background"
     ) -> None:
         """Delete; an object that is gone is fine; `uid` is a precondition."""
-        self._fence()
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if uid:
             options["preconditions"] = {"uid": uid}
@@ -148,7 +144,6 @@ class KubeClient:
 
     async def delete_now(self, resource: Resource, namespace: str, name: str) -> None:
         """Remove an object without grace, as a kubelet does once a pod's processes have ended."""
-        self._fence()
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
         try:
             await self._request("DELETE", resource, resource.path(namespace, name), options)
@@ -183,10 +178,11 @@ class KubeClient:
     ) -> Json:
         data = None if body is None else msgspec.json.encode(body)
         sent = {"Content-Type": "application/json", **(headers or {})} if data is not None else dict(headers or {})
+        seconds = REQUEST_TIMEOUT_SECONDS if method == "GET" else min(REQUEST_TIMEOUT_SECONDS, self._fence())
         status = 0
         try:
             async with (
-                asyncio.timeout(REQUEST_TIMEOUT_SECONDS),
+                asyncio.timeout(seconds),
                 self._connection.session.request(
                     method, self._connection.server + path, data=data, headers=sent, params=params
                 ) as response,

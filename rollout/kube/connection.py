@@ -5,7 +5,9 @@ in again when the server answers 401, so that a rotated token never stops the op
 """
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +92,18 @@ def _headers(configuration: Any) -> dict[str, str]:
     return {"Authorization": token if token.lower().startswith(("bearer ", "basic ")) else f"Bearer {token}"}
 
 
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that is reset when it is closed: what the server has not got by then must not arrive later.
+
+    Who closes in the middle of a request has given it up, and a write that was given up may come from a leader of
+    yesterday. By default the system would go on sending it for minutes, until the network is mended.
+    """
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return made
+
+
 class Connection:
     """A session that is logged in, and stays so."""
 
@@ -99,7 +113,7 @@ class Connection:
         self._login = login(*self._source)
         self._renewal = asyncio.Lock()
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._login.tls, limit=100),
+            connector=aiohttp.TCPConnector(ssl=self._login.tls, limit=100, socket_factory=_socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS),
             middlewares=(self._authenticate,),
             headers={"User-Agent": "coalmine"},

@@ -17,6 +17,8 @@ from rollout.runtime.clock import now
 
 Json = dict[str, Any]
 
+STANDBY_SECONDS = 0.5
+
 
 class Elector:
     """Holds, or waits for, one Lease.
@@ -27,7 +29,7 @@ class Elector:
         identity: unique among the replicas.
         duration_seconds: how long others wait for a silent leader.
         renew_seconds: how long a leader trusts its last renewal; less than the duration.
-        retry_seconds: how often to try.
+        retry_seconds: how often a leader renews, and others look where that is more often than twice a second.
     """
 
     def __init__(
@@ -57,12 +59,17 @@ class Elector:
 
     def is_leader(self) -> bool:
         """Whether this replica may write now."""
-        return self.leading.is_set() and time.monotonic() - self._renewed_at < self._renew
+        return self._trusted_seconds() > 0
 
-    def fence(self) -> None:
-        """Refuse a write of a replica that is not the leader (any more)."""
-        if not self.is_leader():
+    def fence(self) -> float:
+        """Refuse a write of a replica that is not the leader (any more); returns for how many seconds it may write."""
+        left = self._trusted_seconds()
+        if left <= 0:
             raise LeadershipLost(f"{self.identity} does not hold the Lease {self._namespace}/{self._name}")
+        return left
+
+    def _trusted_seconds(self) -> float:
+        return self._renewed_at + self._renew - time.monotonic() if self.leading.is_set() else 0.0
 
     async def run(self) -> None:
         """Try to hold the Lease until it is lost; released on cancellation, so that hand-over is immediate."""
@@ -75,13 +82,23 @@ class Elector:
                     self.leading.clear()
                     self.lost.set()
                     return
-                await asyncio.sleep(self._retry if held else self._retry * random.uniform(0.8, 1.2))
+                await asyncio.sleep(self._pause(held=held))
         finally:
             await self._release()
 
+    def _pause(self, *, held: bool) -> float:
+        """A leader renews in time; who stands by looks often, so that a Lease that is given up is taken at once."""
+        if held:
+            return self._retry
+        if self.leading.is_set():
+            return max(min(self._retry, self._trusted_seconds()), 0.0)
+        return min(self._retry, STANDBY_SECONDS) * random.uniform(0.8, 1.2)
+
     async def _try(self) -> bool:
+        # A leader hears of its loss when its own trust ends, though nobody answers: its writes are given up then.
+        left = self._trusted_seconds()
         try:
-            async with asyncio.timeout(self._renew):
+            async with asyncio.timeout(left if left > 0 else self._renew):
                 return await self._claim()
         except (CoalmineError, TimeoutError):
             return False

@@ -299,11 +299,16 @@ class Operator:
                 self._ask_for_everything()
                 work = [tasks.create_task(self.queue.run_deadlines()), tasks.create_task(self._recorder.run())]
                 work += [tasks.create_task(self._worker()) for _ in range(self.settings.workers)]
-                await self._elector.lost.wait()
-                self._acting = False
-                log.warning("the Lease is lost; standing by")
-                for task in (*work, election):
-                    task.cancel()
+                try:
+                    await self._elector.lost.wait()
+                    log.warning("the Lease is lost; standing by")
+                finally:
+                    # Whoever is told to end has no turn under way any more when the election gives the Lease up.
+                    self._acting = False
+                    for task in work:
+                        task.cancel()
+                    await asyncio.wait(work)
+                election.cancel()
 
     def _renewed_elector(self) -> Elector:
         """A fresh start of the election under the same fence object."""
@@ -366,5 +371,6 @@ class Operator:
     def _refresh(self) -> None:
         self.metrics.leader.set(1 if self._elector.is_leader() else 0)
         self.metrics.queue_depth.set(len(self.queue))
+        self.metrics.tasks.set(len(asyncio.all_tasks()))
         for resource, cache in self.caches.items():
             self.metrics.cached.labels(resource.kind).set(len(cache))

@@ -5,7 +5,7 @@ import logging
 import sys
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 _RESERVED = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -72,6 +72,8 @@ class Metrics:
         self.events = Counter("rollout_events_total", "Events told.", ["type", "reason"], registry=self.registry)
         self.leader = Gauge("coalmine_leader", "1 while this replica acts.", registry=self.registry)
         self.queue_depth = Gauge("workqueue_depth", "Keys that wait for a turn.", registry=self.registry)
+        self.tasks = Gauge("coalmine_tasks", "Tasks of the loop that takes the turns.", registry=self.registry)
+        ProcessCollector(registry=self.registry)
         self.cached = Gauge("coalmine_cached_objects", "Objects in the caches.", ["kind"], registry=self.registry)
         self.ghosts = Counter(
             "coalmine_swept_objects_total", "Missed deletions found by the sweep.", ["kind"], registry=self.registry
