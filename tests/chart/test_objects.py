@@ -62,7 +62,7 @@ def test_ports_that_are_named_are_those_of_the_operator(release: Release) -> Non
     spec, told = release.container, parser().parse_args(release.container["args"])
     ports = {port["name"]: port["containerPort"] for port in spec["ports"]}
     assert ports == {"health": told.health_port, "metrics": told.metrics_port, "webhooks": told.webhook_port}
-    used = {spec[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")}
+    used = {spec[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
     used |= {port["targetPort"] for service in release.of("Service") for port in service["spec"]["ports"]}
     rules = [rule for policy in release.of("NetworkPolicy") for rule in policy["spec"]["ingress"]]
     used |= {port["port"] for rule in rules for port in rule["ports"]}
@@ -85,6 +85,12 @@ def test_values_reach_the_flags(everything: Release) -> None:
     told = parser().parse_args(everything.container["args"])
     assert (told.lease_seconds, told.log_level, told.log_format) == (30.0, "DEBUG", "text")
     assert str(told.ports_file) == "/tmp/ports.json"  # noqa: S108  in the pod
+
+
+def test_a_slow_start_is_no_reason_for_a_restart(release: Release) -> None:
+    probe = release.container["startupProbe"]
+    assert probe["httpGet"] == release.container["livenessProbe"]["httpGet"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
 
 
 def test_each_replica_is_told_apart(release: Release) -> None:

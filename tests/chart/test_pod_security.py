@@ -9,7 +9,9 @@ def test_nothing_of_the_host_is_shared(release: Release) -> None:
     spec, container = release.pod["spec"], release.container
     assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "initContainers", "ephemeralContainers"} & spec.keys()
     assert all("hostPort" not in port and "hostIP" not in port for port in container["ports"])
-    assert all("host" not in container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe"))
+    assert all(
+        "host" not in container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    )
     assert "lifecycle" not in container
     for volume in spec["volumes"]:
         assert volume.keys() - {"name"} <= VOLUMES, volume
