@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ def main() -> None:
             _play(pool, stores[part], _missing(stores[part], size, prepared, played, part), part)
         if LIMITS_PART in chosen:
             _play_limits(pool, stores[LIMITS_PART], size, played)
-    _report(size, stores)
+    _report(size, stores, chosen)
 
 
 def _prepared(pool: ProcessPoolExecutor, size: Size) -> Prepared:
@@ -138,29 +138,28 @@ def _limit(limit: Limit, seed: int) -> Outcome:
     return Outcome(limit.scenario, seed, LIMIT_JUDGE, crossed(limit, seed), 0.0)
 
 
-def _report(size: Size, stores: Mapping[str, Store]) -> None:
+def _report(size: Size, stores: Mapping[str, Store], chosen: Collection[str]) -> None:
+    """Print and write what was asked for: the decisions of all judges, and each side question in files of its own."""
     found = figures([*stores["engine"].outcomes, *stores["peers"].outcomes])
     without, bound = figures(stores["ablations"].outcomes), figures(stores[LIMITS_PART].outcomes)
-    text = "\n\n".join(_tables(size, found, without, bound))
-    print(text)
-    (RESULTS / f"decisions-{size.name}.md").write_text(text + "\n")
-    (RESULTS / f"decisions-{size.name}.json").write_text(
-        json.dumps(
-            {
-                "size": vars(size),
-                "budget": BUDGET,
-                "interval_seconds": INTERVAL_SECONDS,
-                "figures": [figure.as_json() for figure in found],
-                "ablations": [figure.as_json() for figure in without],
-                "information_limits": [figure.as_json() for figure in bound],
-            },
-            indent=1,
-        )
-        + "\n"
-    )
+    for name, parts, tables, told in (
+        ("decisions", {"engine", "peers"}, _decision_tables(size, found), found),
+        ("ablations", {"ablations"}, _ablation_tables(size, without), without),
+        (LIMITS_PART, {LIMITS_PART}, _limit_tables(size, bound), bound),
+    ):
+        if told and parts & set(chosen):
+            _write(f"{name}-{size.name}", "\n\n".join(tables), size, told)
 
 
-def _tables(size: Size, found: list[Figure], without: list[Figure], bound: list[Figure]) -> Iterator[str]:
+def _write(name: str, text: str, size: Size, found: list[Figure]) -> None:
+    print(text + "\n")
+    (RESULTS / f"{name}.md").write_text(text + "\n")
+    told = {"size": vars(size), "budget": BUDGET, "interval_seconds": INTERVAL_SECONDS}
+    told["figures"] = [figure.as_json() for figure in found]
+    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _decision_tables(size: Size, found: list[Figure]) -> Iterator[str]:
     usual = [ENGINE.name, *(peer.name for peer in PANEL)]
     tuned_names = [ENGINE.name, *(peer.name + TUNED for peer in PANEL)]
     played = {figure.scenario for figure in found}
@@ -181,13 +180,26 @@ def _tables(size: Size, found: list[Figure], without: list[Figure], bound: list[
     yield power_table(found, tuned_names, faulty)
     yield "## Requests of users to the canary until the rollback, median"
     yield exposure_table(found, tuned_names, faulty)
-    if without:
-        yield "## Ablations: false rollbacks, and found / median minutes"
-        yield rate_table(without, [variant.name for variant in ABLATIONS], ["base:healthy"])
-        yield power_table(without, [variant.name for variant in ABLATIONS], [n for n in ABLATED if "healthy" not in n])
-    if bound:
-        yield "## Information limits: a sequential test that knows the fault, the noise, and has the whole budget"
-        yield power_table(bound, [LIMIT_JUDGE], [limit.scenario for limit in LIMITS])
+
+
+def _ablation_tables(size: Size, without: list[Figure]) -> Iterator[str]:
+    names = [variant.name for variant in ABLATIONS]
+    played = {figure.scenario: figure.rollouts for figure in without}
+    yield f"# Ablations, {size.name} size: the engine with one term switched off, seeds from {size.first_seed} on"
+    yield f"Rollouts: {', '.join(f'{name} {count}' for name, count in played.items())}."
+    yield "## False rollbacks, %"
+    yield rate_table(without, names, ["base:healthy"])
+    yield "## Found, % / median minutes"
+    yield power_table(without, names, [name for name in ABLATED if not name.endswith(":healthy")])
+
+
+def _limit_tables(size: Size, bound: list[Figure]) -> Iterator[str]:
+    yield f"# Information limits, {size.name} size: seeds from {size.first_seed} on"
+    yield (
+        f"What a sequential test finds that knows the fault and the noise and spends the whole budget on it, of "
+        f"{max(figure.rollouts for figure in bound)} rollouts, in % / median minutes. Who has to learn them finds less."
+    )
+    yield power_table(bound, [LIMIT_JUDGE], [limit.scenario for limit in LIMITS])
 
 
 if __name__ == "__main__":
