@@ -12,7 +12,7 @@ from tests.faults.cluster import cluster_of
 from tests.faults.killing import every_kill
 from tests.faults.lanes import LANES, Lanes, Outcome
 from tests.faults.seeds import seeds
-from tests.faults.story import with_faults
+from tests.faults.story import lanes_in, with_faults
 
 
 async def play(folder: Path, runner: asyncio.Runner, played: list[int], lanes: int, *, kills: bool) -> bool:
@@ -24,7 +24,8 @@ async def play(folder: Path, runner: asyncio.Runner, played: list[int], lanes: i
         print(f"{time.monotonic() - began:6.0f} s  {what:14} {right}  {outcome.words}", flush=True)
 
     async with cluster_of(Sandbox(folder / "sandbox")) as cluster:
-        there = Lanes(cluster, folder / "seeds", runner, with_faults, lambda seed, one: tell(f"seed {seed}", one))
+        opened = lanes_in(cluster, folder / "seeds", runner)
+        there = Lanes(opened, with_faults, lambda seed, one: tell(f"seed {seed}", one))
         of_seeds = await there.run(played, lanes)
         of_kills: dict[int, Outcome] = {}
         if kills:

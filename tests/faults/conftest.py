@@ -9,7 +9,7 @@ import pytest
 from rollout.sandbox.box import Sandbox
 from tests.faults.cluster import Cluster, cluster_of
 from tests.faults.lanes import Lanes, Outcome
-from tests.faults.story import with_faults
+from tests.faults.story import lanes_in, with_faults
 
 
 @pytest.fixture(scope="session")
@@ -33,4 +33,4 @@ def outcomes(
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     asked = [int(str(item.callspec.params["seed"])) for item in items if "seed" in item.fixturenames]
     folder: Path = tmp_path_factory.mktemp("lanes")
-    return runner.run(Lanes(cluster, folder, runner, with_faults).run(asked))
+    return runner.run(Lanes(lanes_in(cluster, folder, runner), with_faults).run(asked))

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.faults.cluster import Cluster
 from tests.faults.kills import ACTIONS_MAX, with_a_kill
 from tests.faults.lanes import LANES, Lanes, Outcome
-from tests.faults.story import Lane
+from tests.faults.story import Lane, lanes_in
 
 
 class Numbers:
@@ -39,5 +39,5 @@ async def every_kill(
         reached.add(number)
         return f"killed at {executioner.done[number - 1]}"
 
-    outcomes = await Lanes(cluster, folder, runner, tell, told).run(numbers, lanes)
+    outcomes = await Lanes(lanes_in(cluster, folder, runner), tell, told).run(numbers, lanes)
     return {number: one for number, one in sorted(outcomes.items()) if number in reached or not one.right}

@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
-from tests.faults.cluster import Cluster
-from tests.faults.story import Lane, lane, words_of
-
+Place = TypeVar("Place")
 Case = TypeVar("Case")
 LANES = 3
 
@@ -21,27 +19,22 @@ class Outcome:
     words: str
 
 
-class Lanes(Generic[Case]):
+class Lanes(Generic[Place, Case]):
     """Tells the story for each case.
 
     Args:
-        cluster: where.
-        folder: what the lanes keep.
-        runner: of the loop that everything runs in.
-        tell: tells it once in a lane; its words are kept.
+        opened: opens the n-th lane.
+        tell: tells the story once in a lane; its words are kept, and what it raises is an outcome too.
         told: called with each outcome.
     """
 
     def __init__(
         self,
-        cluster: Cluster,
-        folder: Path,
-        runner: asyncio.Runner,
-        tell: Callable[[Lane, Case], Awaitable[str]],
+        opened: Callable[[int], AbstractAsyncContextManager[Place]],
+        tell: Callable[[Place, Case], Awaitable[str]],
         told: Callable[[Case, Outcome], None] = lambda *_: None,
     ) -> None:
-        self._cluster, self._folder, self._runner = cluster, folder, runner
-        self._tell, self._told = tell, told
+        self._open, self._tell, self._told = opened, tell, told
         self._opened = 0
         self.outcomes: dict[Case, Outcome] = {}
 
@@ -61,25 +54,24 @@ class Lanes(Generic[Case]):
     async def _one_lane(self, first: Case, waiting: Iterator[Case]) -> Case | None:
         """Cases until there are none, or until one ends wrongly; returns the one that is next then."""
         self._opened += 1
+        case: Case | None = first
         try:
-            async with lane(self._cluster, self._folder / f"lane-{self._opened}", self._runner) as it:
-                case: Case | None = first
-                while case is not None:
+            async with self._open(self._opened) as it:
+                right = True
+                while right and case is not None:
                     right = await self._one_case(it, case)
                     case = next(waiting, None)
-                    if not right:
-                        return case
         except Exception as error:  # noqa: BLE001  a lane that cannot be opened is the outcome of its case
             if first not in self.outcomes:
                 self._keep(first, Outcome(False, f"no lane: {words_of(error)}"))
-            return next(waiting, None)
-        return None
+                case = next(waiting, None)
+        return case
 
-    async def _one_case(self, it: Lane, case: Case) -> bool:
+    async def _one_case(self, it: Place, case: Case) -> bool:
         try:
             outcome = Outcome(True, await self._tell(it, case))
         except Exception as error:  # noqa: BLE001  whatever went wrong is the outcome
-            outcome = Outcome(False, f"{words_of(error)}\nthe operator's last words: {_end_of(it.operator.log)}")
+            outcome = Outcome(False, words_of(error))
         self._keep(case, outcome)
         return outcome.right
 
@@ -88,5 +80,9 @@ class Lanes(Generic[Case]):
         self._told(case, outcome)
 
 
-def _end_of(log: Path) -> str:
-    return log.read_text(errors="replace")[-3000:] if log.exists() else "none"
+def words_of(error: BaseException) -> str:
+    """What went wrong, in a few lines."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(words_of(one) for one in error.exceptions)
+    notes = "\n".join(getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {error}"[:4000] + (f"\n{notes}" if notes else "")

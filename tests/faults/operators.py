@@ -39,6 +39,10 @@ class Operator:
         """Where its words go."""
         return self.folder / "operator.log"
 
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else "none"
+
     async def start(self) -> None:
         """Start it; it may take its time to serve, since the API server may be in trouble."""
         self.folder.mkdir(parents=True, exist_ok=True)

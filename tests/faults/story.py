@@ -5,12 +5,11 @@ the API server, the Git host and Prometheus through proxies.
 """
 
 import asyncio
-import contextlib
 import itertools
 import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from tests.stories.stage import Stage, health_template, manifests
 PATH = "apps/web"
 ANALYSIS = "{templates: [{templateName: health}], comparison: {warmUp: 2s}}"
 CLIENTS_PER_SECOND = 60
-ANSWERS_AFTER = 60
+ANSWERS_AFTER = 120
 """How many answers of the good version tell that no request is under way to the bad one any more."""
 STORY_SECONDS_MAX = 300.0
 """Generous: it is there so that a story that hangs ends, not to measure the machine."""
@@ -119,6 +118,14 @@ def trusting(cluster: Cluster) -> ssl.SSLContext:
 
 async def bad_release(it: Lane) -> float:
     """Tell the story once, and look whether it ended as it must; returns its seconds."""
+    try:
+        return await _bad_release(it)
+    except Exception as error:
+        error.add_note(f"the operator's last words: {await asyncio.to_thread(it.operator.last_words)}")
+        raise
+
+
+async def _bad_release(it: Lane) -> float:
     stage, number = it.stage, next(it.versions)
     bad, version, began = f"{stage.namespace}:{number}", str(number), time.monotonic()
     stage.image(bad, error_rate=1.0)
@@ -172,6 +179,13 @@ async def _until_settled(it: Lane) -> None:
     assert await stage.weight() == 0
 
 
+def lanes_in(
+    cluster: Cluster, folder: Path, runner: asyncio.Runner
+) -> Callable[[int], AbstractAsyncContextManager[Lane]]:
+    """How the n-th lane of a cluster is opened."""
+    return lambda number: lane(cluster, folder / f"lane-{number}", runner)
+
+
 async def with_faults(it: Lane, seed: int) -> str:
     """The story in the weather of a seed, with an operator that starts in it; returns what it was like."""
     await it.operator.stop()
@@ -184,10 +198,3 @@ async def with_faults(it: Lane, seed: int) -> str:
     assert it.operator.running, "the operator's process has ended"
     assert it.operator.starts == starts, "it was restarted"
     return f"{faults} faults, {seconds:.0f} s"
-
-
-def words_of(error: BaseException) -> str:
-    """What went wrong, in a few lines."""
-    with contextlib.suppress(AttributeError):
-        return "; ".join(words_of(one) for one in error.exceptions)  # type: ignore[attr-defined]
-    return f"{type(error).__name__}: {error}"[:4000]

@@ -184,3 +184,27 @@ class EveryLine(Plan):
 
     def trouble(self, place: Place, number: int) -> Trouble | None:
         return Trouble(self.fault) if place is WATCHES and number >= self.since else None
+
+
+@pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.GONE, Fault.CUT])
+def test_an_operator_that_gets_no_answer_at_its_start_begins_when_it_does(
+    cluster: Cluster, runner: asyncio.Runner, tmp_path: Path, fault: Fault
+) -> None:
+    async def story() -> None:
+        async with scene(cluster, tmp_path, runner) as it:
+            await it.operator.stop()
+            it.api.follow(Plan())
+            it.api.gate = lambda _: Trouble(fault)
+            await it.operator.start()
+
+            async def refused() -> bool:
+                assert it.operator.running, "the operator has ended"
+                return it.api.faults[fault] >= 5
+
+            await it.stage.until("the operator has tried again", refused)
+            it.api.gate = lambda _: None
+            await it.stage.until("the cache is right", it.the_cache_is_right)
+            await it.rollout("late", 2)
+            assert it.operator.running
+
+    runner.run(story())
