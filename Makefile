@@ -4,7 +4,7 @@ PYTEST := $(PY) -m pytest -q
 # Two processes, a file at a time: what a file starts for its tests is started once.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup demo tune-demo test lint unit notebooks servers stories chart cluster cluster-tests faults faults-ci faults faults-ci bench bench-decisions bench-martingale bench-engine crds clean
+.PHONY: help setup demo tune-demo test lint unit notebooks servers stories chart cluster cluster-tests faults faults-ci bench bench-decisions bench-martingale bench-engine crds clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ demo: setup ## watch a good and a bad release, and the revert in Git
 	$(PY) -m rollout.cli.main sandbox demo
 tune-demo: setup ## watch a model being fitted on history, certified, and used by a release
 	$(PY) -m rollout.cli.main sandbox tune
-test: lint unit notebooks servers stories chart faults-ci faults-ci ## everything that CI runs
+test: lint unit notebooks servers stories chart faults-ci ## everything that CI runs
 lint: setup ## style, types, import contracts, the Dockerfile
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile
@@ -45,10 +45,6 @@ cluster: setup ## a real cluster to play with, and a shell in it; MINOR=1.36 for
 	$(PY) -m tests.cluster.netns $(PY) -m tests.cluster $(if $(MINOR),--minor $(MINOR)) $(RUN)
 chart: setup ## the Helm chart, rendered by Helm
 	$(PYTEST) tests/chart
-faults-ci: setup ## the bad-release story while connections fail (20 seeds), and with the operator killed at every action
-	$(PYTEST) tests/faults
-faults: setup ## the same with SEEDS=200 seeds, with what became of each; LANES=3 stories at a time
-	$(PY) -m tests.faults --seeds $(or $(SEEDS),200) --lanes $(or $(LANES),3)
 faults-ci: setup ## the bad-release story while connections fail (20 seeds), and with the operator killed at every action
 	$(PYTEST) tests/faults
 faults: setup ## the same with SEEDS=200 seeds, with what became of each; LANES=3 stories at a time
