@@ -190,7 +190,7 @@ class KubeClient:
                 status = response.status
                 answer = _decode(await read_body(response, RESPONSE_BYTES_MAX))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+            raise ApiUnavailable(f"{method} {path}: {str(error) or type(error).__name__}") from error
         finally:
             self._observe(method, resource.plural, status)
         if status >= 400:

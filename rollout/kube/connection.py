@@ -92,12 +92,21 @@ def _headers(configuration: Any) -> dict[str, str]:
     return {"Authorization": token if token.lower().startswith(("bearer ", "basic ")) else f"Bearer {token}"}
 
 
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that is reset when it is closed: what the server has not got by then must not arrive later.
+class _Resetting(aiohttp.TCPConnector):
+    """Resets what is given up: what the server has not got by then must not arrive later.
 
-    Who closes in the middle of a request has given it up, and a write that was given up may come from a leader of
-    yesterday. By default the system would go on sending it for minutes, until the network is mended.
+    Who leaves in the middle of a request has given it up, and a write that was given up may be one of a leader of
+    yesterday. By default TLS would wait for a farewell, and the system go on sending until the network is mended.
     """
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        if should_close and protocol.transport is not None:
+            protocol.transport.abort()
+        super()._release(key, protocol, should_close=should_close)
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket whose end is a reset."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family=family, type=kind, proto=protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -113,7 +122,7 @@ class Connection:
         self._login = login(*self._source)
         self._renewal = asyncio.Lock()
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._login.tls, limit=100, socket_factory=_socket),
+            connector=_Resetting(ssl=self._login.tls, limit=100, socket_factory=_socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS),
             middlewares=(self._authenticate,),
             headers={"User-Agent": "coalmine"},
