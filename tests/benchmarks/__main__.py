@@ -1,46 +1,119 @@
-"""`make bench`: CPU of the pure core on this machine, as a table. Whole rollouts come with the real cluster."""
+"""`make bench`: what the operator costs and how fast it reacts, on the embedded API server and on a real one.
 
-import platform
-import statistics
-import time
-from collections.abc import Callable
+    python -m tests.benchmarks [--size quick|medium|full] [--server embedded|real] [--only FAMILY]... [--against FILE]
 
-from rollout.domain.progress.podhash import computed_pod_hashes
-from rollout.domain.rollout import decide
-from tests.model import routed_model, spec, template
+Prints tables, and keeps everything as JSON in `results/`. A run of everything takes about an hour.
+"""
 
-RUNS, ROUNDS = 200, 7
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
+from tests.benchmarks.operator import canaries, core, events, idle, machine, reaction, startup, sync
+from tests.benchmarks.operator.bed import Bed, tell
+from tests.benchmarks.operator.figures import Figure, comparison, of_json, table
+from tests.benchmarks.operator.real import RealBed, missing
+from tests.benchmarks.operator.settings import SIZES, Size
 
-def microseconds(work: Callable[[], object]) -> tuple[float, float, float]:
-    """Least, median and most CPU time of one call, over several rounds."""
-    rounds = []
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        for _ in range(RUNS):
-            work()
-        rounds.append((time.process_time() - began) / RUNS * 1e6)
-    return min(rounds), statistics.median(rounds), max(rounds)
+Json = dict[str, Any]
+Measure = Callable[[Bed, Size], Awaitable[list[Figure]]]
+
+RESULTS = Path(__file__).parent / "results"
+FAMILIES: dict[str, Measure] = {
+    "canaries": canaries.measure,
+    "idle": idle.measure,
+    "events": events.measure,
+    "reaction": reaction.measure,
+    "startup": startup.measure,
+    "sync": sync.measure,
+}
+SERVERS: dict[str, type[Bed]] = {"embedded": Bed, "real": RealBed}
 
 
 def main() -> None:
-    """Measure and print."""
-    model = routed_model()
-    model.settle()
-    healthy = model.world()
-    model.edit(spec("v2", routed=True))
-    model.settle()
-    paused = model.world()
-    rows = {
-        "a turn of a healthy Rollout": lambda: decide(healthy, model.now),
-        "a turn of a paused canary": lambda: decide(paused, model.now),
-        "both forms of a pod-template-hash": lambda: computed_pod_hashes(template("v1")),
-    }
-    print(f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}; CPU µs a call")
-    print(f"{'':36}{'min':>10}{'median':>10}{'max':>10}")
-    for name, work in rows.items():
-        least, median, most = microseconds(work)
-        print(f"{name:36}{least:10.1f}{median:10.1f}{most:10.1f}")
+    """Measure, print, keep and compare; ends with 1 where a family could not be measured."""
+    arguments = _arguments()
+    size = SIZES[arguments.size]
+    facts = machine.facts()
+    print("## Machine\n\n" + "\n".join(f"- {name}: {value}" for name, value in facts.items()))
+    print(f"\n## Pure decisions\n\n{table(core.measure(size))}", flush=True)
+    failed: list[str] = []
+    for server in arguments.server or SERVERS:
+        why = missing() if server == "real" else ""
+        if why:
+            print(f"\n## {server}: left out\n\n{why}", flush=True)
+            continue
+        kept = arguments.out / _file(server, arguments.size)
+        measured = {family: _measured(server, family, size, failed) for family in arguments.only or FAMILIES}
+        result = _keep(kept, SERVERS[server].server, facts, {name: one for name, one in measured.items() if one})
+        if arguments.against:
+            _compare(result, json.loads(arguments.against.read_text()))
+    if failed:
+        print(f"\nNot measured: {', '.join(failed)}")
+    sys.exit(1 if failed else 0)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("--size", choices=list(SIZES), default="full", help="quick: only so that everything runs")
+    parser.add_argument("--server", action="append", choices=list(SERVERS), help="default: all that are there")
+    parser.add_argument("--only", action="append", choices=list(FAMILIES), help="default: all")
+    parser.add_argument("--against", type=Path, help="an earlier JSON file, to compare with")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
+    return parser.parse_args()
+
+
+def _measured(server: str, family: str, size: Size, failed: list[str]) -> list[Figure]:
+    """The figures of one family on a cluster of its own; none where something went wrong, which is told."""
+    tell(f"{server}: {family}")
+    try:
+        found = asyncio.run(_family(SERVERS[server], FAMILIES[family], size))
+    except Exception as error:  # noqa: BLE001  an hour of other figures must not be lost
+        failed.append(f"{family} on {server}")
+        tell("".join(traceback.format_exception(error)))
+        return []
+    print(f"\n## {server}: {family}\n\n{table(found)}", flush=True)
+    return found
+
+
+async def _family(bed_class: type[Bed], measure: Measure, size: Size) -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="coalmine-bench-") as folder:
+        async with bed_class(Path(folder)) as bed:
+            return await measure(bed, size)
+
+
+def _file(server: str, size: str) -> str:
+    return f"operator-{server}.json" if size == "full" else f"operator-{server}-{size}.json"
+
+
+def _keep(path: Path, server: str, facts: Json, measured: dict[str, list[Figure]]) -> Json:
+    """Write what was measured; families that were not keep what an earlier run said of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    families = json.loads(path.read_text())["families"] if path.exists() else {}
+    for family, figures in measured.items():
+        families[family] = {"machine": facts, "figures": [one.as_json() for one in figures]}
+    result = {"server": server, "families": families}
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    tell(f"kept in {path}")
+    return result
+
+
+def _compare(result: Json, earlier: Json) -> None:
+    for family, now in result["families"].items():
+        was = earlier["families"].get(family)
+        if was is None:
+            print(f"\n## {family}: not in the earlier file")
+            continue
+        speed = now["machine"]["reference_ms"] / was["machine"]["reference_ms"]
+        print(f"\n## {family}, against {earlier['server']} before\n")
+        print(f"The reference loop takes {speed:.2f} times as long as it did then.\n")
+        print(comparison(*([of_json(one) for one in each["figures"]] for each in (now, was))), flush=True)
 
 
 if __name__ == "__main__":
