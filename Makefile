@@ -49,8 +49,8 @@ faults-ci: setup ## the bad-release story while connections fail (20 seeds), and
 	$(PYTEST) tests/faults
 faults: setup ## the same with SEEDS=200 seeds, with what became of each; LANES=3 stories at a time
 	$(PY) -m tests.faults --seeds $(or $(SEEDS),200) --lanes $(or $(LANES),3)
-bench: setup ## figures of this machine (tests/benchmarks)
-	$(PY) -m tests.benchmarks
+bench: setup ## what the operator costs and how fast it reacts; SIZE=quick, medium or full (hours); AGAINST=file compares
+	$(PY) -m tests.benchmarks --size $(or $(SIZE),full) $(if $(AGAINST),--against $(AGAINST))
 bench-decisions: setup ## false rollbacks and detection of the engine and its peers; SIZE=quick (minutes) or full (hours)
 	$(PY) -m tests.benchmarks.decisions $(or $(SIZE),quick)
 bench-martingale: setup ## whether evidence keeps its promise under exact nulls: 1000 runs of 1000 looks each, resumable
