@@ -120,7 +120,7 @@ def _apply(world: ApplicationWorld, rendered: Rendered, now: float) -> SyncStep:
     wanted = inventory_of((known - (gone - declared)) | declared, rendered, world.application.status.inventory)
     label = world.repository.label if world.repository is not None else ""
     applied = world.applied
-    current = _is_current(applied, rendered)
+    current = _is_current(applied, rendered, known)
     revision = label if current and not applied_with_failures(applied) else world.application.status.applied_revision
     if not declared <= known:
         # The intent comes first: a crash between apply and status must not lose track of an object.
@@ -141,9 +141,16 @@ def _apply(world: ApplicationWorld, rendered: Rendered, now: float) -> SyncStep:
     )
 
 
-def _is_current(applied: ApplyReport | None, rendered: Rendered) -> bool:
-    """Whether the last pass was about this render."""
-    return applied is not None and (applied.commit, applied.render_digest) == (rendered.commit, rendered.digest)
+def _is_current(applied: ApplyReport | None, rendered: Rendered, known: set[ObjectId]) -> bool:
+    """Whether the last pass was about this render.
+
+    A pass of another commit counts where both declare the same and nothing was left undone: a repository of many
+    Applications has many commits, and most of them change one.
+    """
+    if applied is None or applied.render_digest != rendered.digest:
+        return False
+    left = applied.failures or applied.drifted or known != {o.id for o in rendered.objects}
+    return applied.commit == rendered.commit or not left
 
 
 def applied_with_failures(applied: ApplyReport | None) -> bool:
@@ -176,7 +183,7 @@ def _judged(
 ) -> SyncStep:
     """What the last pass means, and the prune that it allows."""
     applied = world.applied
-    if not _is_current(applied, rendered) or applied is None:
+    if applied is None or not _is_current(applied, rendered, inventory_ids(inventory)):
         synced = Synced("False", "OutOfSync", f"applying {rendered.commit[:7]}")
         return SyncStep(synced, inventory, revision, wake_at=due, busy=True)
     if applied.failures:

@@ -72,6 +72,31 @@ def test_a_render_that_cannot_succeed_waits_for_another_commit() -> None:
     assert synced(cluster)[0] == "RenderFailed"
 
 
+def test_a_commit_that_changes_nothing_here_is_taken_over_without_a_pass() -> None:
+    cluster = healthy_cluster()
+    passes = list(cluster.applied)
+    cluster.push(B, rollout_object("web:1"), config_object("conf"))
+    cluster.settle()
+    assert cluster.applied == passes
+    assert cluster.app.status.applied_revision == f"main@sha1:{B}"
+    assert synced(cluster) == ("Applied", f"{B[:7]} is applied")
+    due = decide(cluster.world, cluster.now).wake_at
+    assert due is not None, "the full check for drift stays due"
+    cluster.now = due
+    assert any(isinstance(action, StartApply) for action in decide(cluster.world, due).actions)
+
+
+@pytest.mark.parametrize("left", ["failures", "drifted"])
+def test_a_commit_that_changes_nothing_here_is_applied_where_the_last_pass_left_something(left: str) -> None:
+    cluster = healthy_cluster()
+    assert cluster.world.applied is not None
+    found: Any = ((CONF, "forbidden"),) if left == "failures" else (CONF,)
+    cluster.world = replace(cluster.world, applied=replace(cluster.world.applied, **{left: found}))
+    cluster.push(B, rollout_object("web:1"), config_object("conf"))
+    cluster.settle()
+    assert cluster.applied[-1] == B
+
+
 def test_what_could_not_be_applied_is_listed_and_tried_again() -> None:
     cluster = healthy_cluster()
     cluster.apply_failures = tuple((config_object(f"c{n}").id, "forbidden") for n in range(7))

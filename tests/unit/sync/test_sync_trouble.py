@@ -95,7 +95,8 @@ def test_a_release_in_git_counts_once_and_not_for_a_later_failure() -> None:
     cluster.now += 10
     cluster.settle()
     assert cluster.record.quarantine[-1].released_at
-    assert cluster.applied[-1] == D
+    assert cluster.world.application.status.applied_revision == f"main@sha1:{D}"
+    assert cluster.retried == ["web"]
     cluster.now += 60
     cluster.fails("web:2")
     cluster.settle()
