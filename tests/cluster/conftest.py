@@ -13,7 +13,22 @@ from tests.cluster.box import Cluster
 from tests.cluster.netns import PODS
 from tests.stories.stage import Stage
 
+HERE = Path(__file__).parent
 LOGS_KEPT = Path(__file__).parents[2] / "build" / "cluster-logs"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A cluster at a time, and in each those tests last that look at what the others have left in its log."""
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        chosen = getattr(item, "callspec", None)
+        minor = chosen.params.get("box", MINORS[0]) if chosen else MINORS[0]
+        return MINORS.index(minor), item.get_closest_marker("last") is not None
+
+    ours = [index for index, item in enumerate(items) if HERE in item.path.parents]
+    for index, item in zip(ours, sorted((items[index] for index in ours), key=place), strict=True):
+        items[index] = item
 
 
 @pytest.fixture(scope="session")

@@ -113,10 +113,10 @@ class Gitea:
 
     async def call(self, method: str, path: str, body: Json | None = None, *, none: bool = False) -> Any:
         """Call the API as the administrator; `none`: what is not there is None."""
-        account = aiohttp.BasicAuth(ADMIN, self.passwords[ADMIN])
+        account = {"Authorization": aiohttp.encode_basic_auth(ADMIN, self.passwords[ADMIN])}
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS_MAX)
         async with (
-            aiohttp.ClientSession(auth=account, timeout=timeout) as session,
+            aiohttp.ClientSession(headers=account, timeout=timeout) as session,
             session.request(method, f"{self.url}/api/v1{path}", json=body) as answer,
         ):
             if none and answer.status == 404:

@@ -15,6 +15,7 @@ REPLICAS = 4
 ANALYSIS = "{templates: [{templateName: health}], comparison: {warmUp: 5s}}"
 _WHILE = "{pause: {duration: 20s}}"
 STEPS = f"[{{setWeight: 25}}, {_WHILE}, {{setWeight: 50}}, {_WHILE}, {{setWeight: 75}}, {{pause: {{}}}}]"
+LAST_PAUSE = 5
 REFUSAL = "Not allowed to push to protected branch main"
 
 
@@ -47,7 +48,11 @@ def test_no_request_fails_while_a_good_release_is_promoted(stage: Stage) -> None
         async def enough() -> bool:
             return stage.answered_by("1", began) + stage.answered_by("2", began) >= REQUESTS_MIN
 
-        await stage.until_weight(75)
+        async def at_the_last_pause() -> bool:
+            status = await stage.status()
+            return status["currentStepIndex"] == LAST_PAUSE and bool(status.get("pauseConditions"))
+
+        await stage.until("it pauses for a person", at_the_last_pause)
         await stage.until(f"{REQUESTS_MIN} requests were answered", enough)
         await stage.steer(pauseConditions=None)
         await stage.until_healthy("good:2")

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.cluster.binaries import MINORS
 from tests.stories.stage import Stage
 from tests.stories.test_upgrades import (
     USER,
@@ -18,6 +19,7 @@ from tests.stories.test_upgrades import (
 from tests.support.replicas import Replica, own_operators
 from tests.support.sidecars import CONFIGURATIONS, SIDECAR, Sidecars
 
+pytestmark = pytest.mark.parametrize("box", MINORS[:1], indirect=True)
 __all__ = [
     "test_a_crd_with_one_more_field_is_no_change_of_any_rollout",
     "test_an_operator_takes_over_the_release_of_a_version_with",
