@@ -9,7 +9,7 @@ from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository
 from rollout.controllers.application_world import asked_refresh, essences, job_name, source_key
 from rollout.controllers.context import Context
-from rollout.controllers.gitjobs import render_job
+from rollout.controllers.gitjobs import render_job, take_over
 from rollout.controllers.pushing import Pusher
 from rollout.controllers.workshop import BUSY_SECONDS, GitWorkshop, Memory, fault
 from rollout.domain.sync.objects import ObjectId, Rendered, RenderFailure
@@ -111,8 +111,12 @@ class ApplicationJobs:
         source = application.spec.source
         namespace = application.spec.destination.namespace or application.metadata.namespace
         pool, cache = self._workshop.pool, self._workshop.renders
+        known = memory.report if memory.source == source_key(application, normalised_url(url)) else None
         try:
-            report = await render_job(pool, cache, url, commit, source, namespace, memory.scopes)
+            same = (
+                await take_over(pool, cache, url, commit, known, source.path) if isinstance(known, Rendered) else None
+            )
+            report = same or await render_job(pool, cache, url, commit, source, namespace, memory.scopes)
         except Exception as error:  # Of a tree that we did not think of, the condition tells, and not only the log.
             log.exception("render of %s failed", commit)
             report = RenderFailure(commit, fault(error), transient=True)

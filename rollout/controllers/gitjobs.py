@@ -3,9 +3,10 @@
 Jobs get values and return values; they know no cache and no queue.
 """
 
+import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 
@@ -25,6 +26,7 @@ from rollout.render.limits import MEBIBYTE
 from rollout.render.render import Scopes, render
 
 _CACHED_RENDERS_MAX = 64
+_CACHED_CHANGES_MAX = 4
 _CACHED_BYTES_MAX = 256 * MEBIBYTE
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DIGESTS_MAX = 20
@@ -58,6 +60,8 @@ class RenderCache:
 
     _renders: dict[tuple[str, ...], Rendered] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+    _changes: dict[tuple[str, str, str], frozenset[str]] = field(default_factory=dict)
+    _asking: Lock = field(default_factory=Lock)
 
     def get(self, key: tuple[str, ...]) -> Rendered | None:
         """The render of a key, if it is still here."""
@@ -69,6 +73,19 @@ class RenderCache:
             self._renders[key] = rendered
             while len(self._renders) > _CACHED_RENDERS_MAX or self._total_bytes() > _CACHED_BYTES_MAX:
                 self._renders.pop(next(iter(self._renders)))
+
+    def changed(self, mirror: Mirror, old: str, new: str) -> frozenset[str] | None:
+        """Paths that differ between two commits, asked once for all Applications; None where git cannot tell."""
+        key = (str(mirror.directory), old, new)
+        with self._asking:
+            if key not in self._changes:
+                try:
+                    self._changes[key] = mirror.changed_paths(old, new)
+                except CoalmineError:
+                    return None  # The older commit may have left the mirror.
+                while len(self._changes) > _CACHED_CHANGES_MAX:
+                    self._changes.pop(next(iter(self._changes)))
+            return self._changes[key]
 
     def _total_bytes(self) -> int:
         return sum(rendered.size_bytes for rendered in self._renders.values())
@@ -148,6 +165,36 @@ def _trailers(entries: tuple[LogEntry, ...]) -> tuple[TrailerFact, ...]:
 def _digests(entry: LogEntry, key: str) -> tuple[str, ...]:
     """Digests in a commit's trailers; anybody who may push writes these, so their form and number are checked."""
     return tuple(value for value in entry.values(key) if _DIGEST.fullmatch(value))[:_DIGESTS_MAX]
+
+
+async def take_over(
+    pool: GitPool, cache: RenderCache, url: str, commit: str, earlier: Rendered, path: str
+) -> Rendered | None:
+    """An earlier render as that of another commit, where nothing that it read has changed; None: render anew.
+
+    Args:
+        pool: mirrors and threads.
+        cache: of what commits change.
+        url: of the repository.
+        commit: the wanted one; it was fetched before.
+        earlier: of the same source, with the same scopes.
+        path: of the source.
+    """
+    changed = await pool.run(partial(cache.changed, pool.mirror(url), earlier.commit, commit))
+    return None if changed is None or touches(changed, earlier, path) else replace(earlier, commit=commit)
+
+
+def touches(changed: frozenset[str], rendered: Rendered, path: str) -> bool:
+    """Whether a change may alter a render: of a file it read, of one beside those, or of one below its folder.
+
+    A file beside those it read may be another kustomization, which is an error; so may one that was not there.
+    """
+    folder = path.strip("/")
+    beside = {posixpath.dirname(read) for read in rendered.closure}
+    return any(
+        not folder or one == folder or one.startswith(f"{folder}/") or posixpath.dirname(one) in beside
+        for one in changed
+    )
 
 
 async def render_job(
