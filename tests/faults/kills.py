@@ -5,12 +5,13 @@ only elects, so neither is one. Odd actions kill before the operator hears the a
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Self
 
 from aiohttp import web
 
-from tests.faults.story import Lane, bad_release
+from tests.faults.story import Lane, bad_release, until_settled
 
 ACTIONS_MAX = 400
 """No telling has so many; a count that never ends is a mistake of the test."""
@@ -64,16 +65,29 @@ class Executioner:
 
 async def with_a_kill(it: Lane, number: int) -> Executioner:
     """The story, in which the operator dies at its k-th action, if there are so many, and is started again."""
+    before = len(await it.reverts())
     with Executioner(it, number) as executioner:
         restart = asyncio.ensure_future(_restart(executioner))
         try:
             await bad_release(it)
         finally:
-            restart.cancel()
+            if not executioner.killed.is_set():
+                restart.cancel()
             await asyncio.gather(restart, return_exceptions=True)
     if not it.operator.running:
         await it.operator.start()
+    await it.stage.until("an operator leads", _leads(it))
+    # The last actions may be those at which it died: whoever comes next changes nothing.
+    await until_settled(it)
+    assert len(await it.reverts()) == before + 1, "the operator that was started again has reverted once more"
     return executioner
+
+
+def _leads(it: Lane) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return await it.operator.metric("coalmine_leader") == 1.0
+
+    return holds
 
 
 async def _restart(executioner: Executioner) -> None:

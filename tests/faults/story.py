@@ -147,7 +147,7 @@ async def _bad_release(it: Lane) -> float:
         await stage.until_answered("1", ANSWERS_AFTER)
         answered = stage.answered_by(version)
         await stage.until("the revert is in Git", reverted, STORY_SECONDS_MAX)
-        await _until_settled(it)
+        await until_settled(it)
         await stage.until_answered("1", 1)
         ours, weights = await it.reverts(), seen.weights_after_verdict()
         assert len(ours) == before + 1, f"{len(ours) - before} reverts instead of one"
@@ -161,7 +161,7 @@ async def _bad_release(it: Lane) -> float:
     return time.monotonic() - began
 
 
-async def _until_settled(it: Lane) -> None:
+async def until_settled(it: Lane) -> None:
     """Everything is as before the release, and says so."""
     stage = it.stage
 
