@@ -1,16 +1,22 @@
 """The GitRepository's turns: observe, decide, publish, and fetch in the background."""
 
 import logging
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import msgspec
 
+from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository, GitRepositorySpec
 from rollout.api.keys import REFRESH
 from rollout.api.validate_git import validate_git_repository
+from rollout.controllers.application_world import source_key
 from rollout.controllers.context import Context, publish
-from rollout.controllers.gitjobs import RepositoryState, fetch_job
+from rollout.controllers.gitjobs import RepositoryState, fetch_job, touches
 from rollout.controllers.recent import push_refusal, reverts_last_hour
 from rollout.controllers.workshop import BUSY_SECONDS, Fetched, GitWorkshop, fault, read_secret
+from rollout.domain.sync.objects import Rendered
 from rollout.domain.sync.repository import RepositoryWorld, decide_repository
 from rollout.errors import CoalmineError, InvalidSpec
 from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret, decode_secret
@@ -20,6 +26,7 @@ from rollout.git.webhook import webhook_path
 from rollout.kube.cache import Key
 from rollout.kube.resources import APPLICATIONS, GIT_REPOSITORIES
 
+Json = dict[str, Any]
 log = logging.getLogger("coalmine.jobs")
 
 
@@ -90,18 +97,50 @@ class GitRepositoryController:
         except Exception as error:  # Whatever it is, the host is asked again, and the condition says what happened.
             log.exception("fetch %s/%s failed", *key)
             state = RepositoryState(state.commit, state.label, fault(error), "InternalError", True, state.trailers)
+        changed = await self._changed(spec.url, before.state.commit, state.commit)
         now = self._context.now()
         url = normalised_url(spec.url)
         fetched = Fetched(uid, url, state, now, generation, path, token, problem, _asked(repository))
         self._workshop.remember_fetch(key, fetched)
         self._context.enqueue(GIT_REPOSITORIES, key)
         if (state.commit, state.error) != (before.state.commit, before.state.error):
-            self._tell_applications(key)
+            self._tell_applications(key, fetched, before.state.commit, changed)
 
-    def _tell_applications(self, key: Key) -> None:
+    async def _changed(self, url: str, old: str, new: str) -> frozenset[str] | None:
+        """Paths that a fetch changed; None where that is not known."""
+        if not old or not new or old == new:
+            return None
+        pool = self._workshop.pool
+        return await pool.run(partial(self._workshop.renders.changed, pool.mirror(url), old, new))
+
+    def _tell_applications(self, key: Key, fetched: Fetched, old: str, changed: frozenset[str] | None) -> None:
+        """Those that the new commit touches look first; the others have nothing to render, and only take it over."""
+        untouched: list[Key] = []
         for application in self._context.caches[APPLICATIONS].all(key[0]):
             if application["spec"]["source"]["repositoryRef"]["name"] == key[1]:
-                self._context.enqueue(APPLICATIONS, (key[0], application["metadata"]["name"]))
+                theirs = (key[0], application["metadata"]["name"])
+                if changed is not None and self._taken_over(application, fetched, old, changed):
+                    untouched.append(theirs)
+                else:
+                    self._context.enqueue(APPLICATIONS, theirs)
+        for theirs in untouched:
+            self._context.enqueue(APPLICATIONS, theirs)
+
+    def _taken_over(self, live: Json, fetched: Fetched, old: str, changed: frozenset[str]) -> bool:
+        """Make an Application's render that of the new commit, where the commit changes nothing it read."""
+        try:
+            application = msgspec.convert(live, Application)
+        except msgspec.ValidationError:
+            return False
+        metadata = application.metadata
+        memory = self._workshop.memory((metadata.namespace, metadata.name), metadata.uid)
+        report, of_this = memory.report, memory.source == source_key(application, fetched.url)
+        if not of_this or not isinstance(report, Rendered) or report.commit != old:
+            return False
+        if touches(changed, report, application.spec.source.path):
+            return False
+        memory.report = replace(report, commit=fetched.state.commit)
+        return True
 
     async def _webhook(self, key: Key, spec: GitRepositorySpec) -> tuple[str, str]:
         """Path and token of the receiver; empty without one."""
