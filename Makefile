@@ -4,7 +4,7 @@ PYTEST := $(PY) -m pytest -q
 # Two processes, a file at a time: what a file starts for its tests is started once.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup demo tune-demo test lint unit notebooks servers stories chart cluster cluster-tests faults faults-ci bench bench-decisions bench-martingale bench-engine crds clean
+.PHONY: help setup demo tune-demo test lint unit notebooks servers stories leaks chart cluster cluster-tests faults faults-ci bench bench-decisions bench-martingale bench-engine crds clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,8 @@ cluster-tests: setup ## the loop on real control planes: etcd, kube-apiserver, C
 cluster: setup ## a real cluster to play with, and a shell in it; MINOR=1.36 for an older one
 	$(PY) -m tests.cluster.binaries
 	$(PY) -m tests.cluster.netns $(PY) -m tests.cluster $(if $(MINOR),--minor $(MINOR)) $(RUN)
+leaks: setup ## 500 rollouts created, updated, aborted and deleted; LEAK_ROLLOUTS=500; figures in build/leaks.json
+	LEAK_ROLLOUTS=$(or $(LEAK_ROLLOUTS),500) $(PYTEST) tests/stories/test_leaks.py
 chart: setup ## the Helm chart, rendered by Helm
 	$(PYTEST) tests/chart
 faults-ci: setup ## the bad-release story while connections fail (20 seeds), and with the operator killed at every action
