@@ -98,10 +98,10 @@ def _keep(path: Path, server: str, facts: Json, measured: dict[str, list[Figure]
     families = json.loads(path.read_text())["families"] if path.exists() else {}
     for family, figures in measured.items():
         families[family] = {"machine": facts, "figures": [one.as_json() for one in figures]}
-    result = {"server": server, "families": families}
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    text = json.dumps({"server": server, "families": families}, indent=1) + "\n"
+    path.write_text(text)
     tell(f"kept in {path}")
-    return result
+    return json.loads(text)
 
 
 def _compare(result: Json, earlier: Json) -> None:

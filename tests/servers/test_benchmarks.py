@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import __main__ as bench
 from tests.benchmarks.operator.figures import Figure, changed, comparison, of_json, quantile, table
 from tests.support.api_process import ROOT
 
@@ -16,7 +17,7 @@ FAMILIES = ("canaries", "idle", "events", "reaction", "startup", "sync")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_is_measured_kept_and_compared_with_an_earlier_run(family: str, tmp_path: Path) -> None:
+def test_a_family_is_measured_told_and_kept(family: str, tmp_path: Path) -> None:
     kept = tmp_path / "operator-embedded-quick.json"
     command = [sys.executable, "-m", "tests.benchmarks", "--size", "quick", "--server", "embedded", "--only", family]
     done = subprocess.run(
@@ -58,6 +59,22 @@ def test_a_change_is_marked_only_beyond_both_spreads() -> None:
     assert "| calls | calls | 2.00 | 4.00 | 2.00 | **more** |" in told
     assert "| new | s | | 1.00 | | new |" in told
     assert "| old | s | 0 | | | not measured |" in told
+
+
+def test_families_that_are_not_measured_stay_as_they_were_and_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, slow, fast = tmp_path / "kept.json", {"reference_ms": 20.0}, {"reference_ms": 10.0}
+    bench._keep(path, "embedded", slow, {"idle": [figure(8)], "sync": [figure(1)]})
+    earlier = json.loads(path.read_text())
+    result = bench._keep(path, "embedded", fast, {"idle": [figure(4)], "events": [figure(2)]})
+    assert result == json.loads(path.read_text())
+    assert result["families"]["sync"] == earlier["families"]["sync"]
+    bench._compare(result, earlier)
+    told = capsys.readouterr().out
+    assert "The reference loop takes 0.50 times as long as it did then." in told
+    assert "| calls | calls | 8.00 | 4.00 | 0.50 | **less** |" in told
+    assert "events: not in the earlier file" in told
 
 
 def test_a_figure_comes_back_from_json() -> None:
