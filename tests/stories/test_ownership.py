@@ -1,5 +1,6 @@
 """Services and routes that are not the Rollout's alone."""
 
+import json
 from typing import Any
 
 from rollout.kube.resources import CONFIG_MAPS, HTTP_ROUTES, ROLLOUTS, SERVICES
@@ -56,7 +57,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {{name: web}}
 spec:
-  parentRefs: [{{name: sandbox}}]
+  parentRefs: [{gateway}]
   hostnames: [{host}]
   rules:
   - backendRefs: [{{name: stable, port: 80, weight: 100}}, {{name: canary, port: 80, weight: 0}}]
@@ -83,7 +84,8 @@ def test_two_rollouts_share_a_route_and_each_gives_its_own_weights_back(stage: S
         stage.image("shared:1")
         stage.image("shared:2")
         rollout = rollout_manifest(stage, "shared:1", replicas=1, steps="[{setWeight: 100}, {pause: {}}]")
-        both = [rollout, services(), cart(rollout), cart(services()), ROUTE.format(host=stage.host)]
+        shared = ROUTE.format(host=stage.host, gateway=json.dumps(stage.box.gateway))
+        both = [rollout, services(), cart(rollout), cart(services()), shared]
         await stage.apply("---\n".join(both))
         await stage.until_healthy("shared:1")
         await stage.until_healthy("shared:1", "cart")
