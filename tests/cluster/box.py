@@ -129,12 +129,13 @@ class Cluster(Sandbox):
         async with _client(self.kubeconfig) as client:
             token = await installation.install(client, self.release)
         url, ca = f"https://127.0.0.1:{self.control_plane.port}", self.control_plane.certificate.read_text()
-        write_kubeconfig(self._kubeconfig_of("operator"), kubeconfig(url, ca, token, installation.ACCOUNT))
+        write_kubeconfig(self._kubeconfig_of(installation.ACCOUNT), kubeconfig(url, ca, token, installation.ACCOUNT))
 
     def _operator(self) -> Part:
         part = super()._operator()
-        own = ["--lease-namespace", installation.NAMESPACE, "--lease-name", installation.ACCOUNT]
-        return Part(part.name, [*part.command, *own], part.ready, part.log, part.env)
+        account = ["--kubeconfig", str(self._kubeconfig_of(installation.ACCOUNT))]
+        lease = ["--lease-namespace", installation.NAMESPACE, "--lease-name", installation.ACCOUNT]
+        return Part(part.name, [*part.command, *account, *lease], part.ready, part.log, part.env)
 
     def _program(self, name: str, command: list[str], probe: str) -> Part:
         return Part(name, command, lambda: self._answers(probe), self.folder / "logs" / f"{name}.log")

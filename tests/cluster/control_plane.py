@@ -81,6 +81,7 @@ class ControlPlane:
             "--service-account-issuer", "https://kubernetes.default.svc",
             "--service-cluster-ip-range", SERVICES_CIDR, "--profiling=false",
             "--audit-policy-file", str(self.folder / "audit-policy.yaml"), "--audit-log-path", str(self.audit_log),
+            "--audit-log-maxsize", "4096",
             *more,
         ]  # fmt: skip
 
