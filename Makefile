@@ -21,7 +21,7 @@ demo: setup ## watch a good and a bad release, and the revert in Git
 	$(PY) -m rollout.cli.main sandbox demo
 tune-demo: setup ## watch a model being fitted on history, certified, and used by a release
 	$(PY) -m rollout.cli.main sandbox tune
-test: lint unit notebooks servers stories chart faults-ci ## everything that CI runs
+test: lint chart unit notebooks servers stories faults-ci cluster-tests ## everything that CI runs
 lint: setup ## style, types, import contracts, the Dockerfile
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile
@@ -37,9 +37,9 @@ servers: setup ## real servers: API, Git, gateway, metrics, command line
 	$(PYTEST) $(PARALLEL) tests/servers tests/conformance
 stories: setup ## the whole loop, with real processes, clients and Git
 	$(PYTEST) -n 2 --dist worksteal tests/stories
-cluster-tests: setup ## the loop on real control planes: etcd, kube-apiserver, Contour, Envoy, Gitea, Prometheus
-	$(PY) -m tests.cluster.binaries
-	$(PY) -m tests.cluster.netns $(PYTEST) tests/cluster
+cluster-tests: setup ## the loop on a real control plane, with Contour, Envoy, Gitea and Prometheus; MINORS=all: on two
+	CLUSTER_MINORS=$(MINORS) $(PY) -m tests.cluster.binaries
+	CLUSTER_MINORS=$(MINORS) $(PY) -m tests.cluster.netns $(PYTEST) tests/cluster
 cluster: setup ## a real cluster to play with, and a shell in it; MINOR=1.36 for an older one
 	$(PY) -m tests.cluster.binaries
 	$(PY) -m tests.cluster.netns $(PY) -m tests.cluster $(if $(MINOR),--minor $(MINOR)) $(RUN)

@@ -70,6 +70,11 @@ class Cluster(Sandbox):
         """What a route names as its parent."""
         return {"name": GATEWAY, "namespace": NAMESPACE}
 
+    @property
+    def operator_kubeconfig(self) -> Path:
+        """What the operator logs in with: the account that the chart makes."""
+        return self._kubeconfig_of(installation.ACCOUNT)
+
     def repository_path(self, name: str) -> str:
         """Path of a repository at the Git host."""
         return f"/{ADMIN}/{name}.git"
@@ -114,7 +119,7 @@ class Cluster(Sandbox):
     async def _starting_gateway(self) -> AsyncIterator[Part]:
         contour = self.contour
         await self._define(contour.definitions())
-        async with _client(self.kubeconfig) as client:
+        async with client_of(self.kubeconfig) as client:
             for obj in contour.objects():
                 await client.apply(_OF_GATEWAY[obj["kind"]], obj, manager="cluster", force=True)
         await asyncio.to_thread(contour.prepare)
@@ -126,14 +131,14 @@ class Cluster(Sandbox):
         """Install the chart, and let the operator log in with the account it makes."""
         self.release = installation.release()
         await self._define(self.release.of(installation.CRD))
-        async with _client(self.kubeconfig) as client:
+        async with client_of(self.kubeconfig) as client:
             token = await installation.install(client, self.release)
         url, ca = f"https://127.0.0.1:{self.control_plane.port}", self.control_plane.certificate.read_text()
-        write_kubeconfig(self._kubeconfig_of(installation.ACCOUNT), kubeconfig(url, ca, token, installation.ACCOUNT))
+        write_kubeconfig(self.operator_kubeconfig, kubeconfig(url, ca, token, installation.ACCOUNT))
 
     def _operator(self) -> Part:
         part = super()._operator()
-        account = ["--kubeconfig", str(self._kubeconfig_of(installation.ACCOUNT))]
+        account = ["--kubeconfig", str(self.operator_kubeconfig)]
         lease = ["--lease-namespace", installation.NAMESPACE, "--lease-name", installation.ACCOUNT]
         return Part(part.name, [*part.command, *account, *lease], part.ready, part.log, part.env)
 
@@ -145,7 +150,7 @@ class Cluster(Sandbox):
 
     async def _define(self, definitions: Iterable[Json]) -> None:
         """Apply CRDs, and wait until they are served."""
-        async with _client(self.kubeconfig) as client, asyncio.timeout(ESTABLISHED_SECONDS):
+        async with client_of(self.kubeconfig) as client, asyncio.timeout(ESTABLISHED_SECONDS):
             named = [(await client.apply(CRDS, one, manager="cluster", force=True)) for one in definitions]
             for name in [one["metadata"]["name"] for one in named]:
                 while not _established(await client.get(CRDS, None, name)):
@@ -158,7 +163,7 @@ def _established(definition: Json | None) -> bool:
 
 
 @asynccontextmanager
-async def _client(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+async def client_of(kubeconfig: Path) -> AsyncIterator[KubeClient]:
     connection = Connection(str(kubeconfig))
     try:
         yield KubeClient(connection)

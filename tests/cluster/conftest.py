@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.binaries import MINORS
+from tests.cluster.binaries import CHOSEN, MINORS
 from tests.cluster.box import Cluster
 from tests.cluster.netns import PODS
 from tests.stories.stage import Stage
@@ -37,7 +37,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield running
 
 
-@pytest.fixture(scope="session", params=MINORS)
+@pytest.fixture(scope="session", params=CHOSEN)
 def box(
     runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Cluster]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cluster.binaries import MINORS
+from tests.cluster.binaries import CHOSEN
 from tests.conformance.client import Api
 from tests.conformance.real_server import real_server
 from tests.support.api_process import embedded_server
@@ -17,7 +17,7 @@ _NUMBERS = count(1)
 
 
 EMBEDDED = "embedded"
-FLAVOURS = (EMBEDDED, *MINORS)
+FLAVOURS = (EMBEDDED, *CHOSEN)
 
 
 @pytest.fixture(scope="session", params=FLAVOURS)
