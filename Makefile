@@ -4,7 +4,7 @@ PYTEST := $(PY) -m pytest -q
 # Two processes, a file at a time: what a file starts for its tests is started once.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup demo tune-demo test lint unit notebooks servers stories leaks chart cluster cluster-tests faults faults-ci bench bench-decisions bench-martingale bench-engine crds clean
+.PHONY: help setup demo tune-demo test lint unit notebooks servers stories leaks chart cluster cluster-tests faults faults-ci kills bench bench-decisions bench-martingale bench-engine crds clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -51,6 +51,9 @@ faults-ci: setup ## the bad-release story while connections fail (20 seeds), and
 	$(PYTEST) tests/faults
 faults: setup ## the same with SEEDS=200 seeds, with what became of each; LANES=3 stories at a time
 	$(PY) -m tests.faults --seeds $(or $(SEEDS),200) --lanes $(or $(LANES),3)
+kills: setup ## the operator killed at every action of the bad-release story, on a real control plane
+	$(PY) -m tests.cluster.binaries
+	KILLS_STEP=1 $(PY) -m tests.cluster.netns $(PYTEST) -o log_cli=true --log-cli-level=INFO tests/cluster/test_kills.py
 bench: setup ## what the operator costs and how fast it reacts; SIZE=quick, medium or full (hours); AGAINST=file compares
 	$(PY) -m tests.benchmarks --size $(or $(SIZE),full) $(if $(AGAINST),--against $(AGAINST))
 bench-decisions: setup ## false rollbacks and detection of the engine and its peers; SIZE=quick (minutes) or full (hours)

@@ -15,8 +15,8 @@ from tests.faults.seeds import seeds
 from tests.faults.story import lanes_in, with_faults
 
 
-async def play(folder: Path, runner: asyncio.Runner, played: list[int], lanes: int, *, kills: bool) -> bool:
-    """All of it; whether everything ended in the right state."""
+async def play(folder: Path, runner: asyncio.Runner, played: list[int], lanes: int, first: int) -> bool:
+    """The seeds, and every kill from the first action on, if there is one; whether all ended in the right state."""
     began = time.monotonic()
 
     def tell(what: str, outcome: Outcome) -> None:
@@ -28,9 +28,9 @@ async def play(folder: Path, runner: asyncio.Runner, played: list[int], lanes: i
         there = Lanes(opened, with_faults, lambda seed, one: tell(f"seed {seed}", one))
         of_seeds = await there.run(played, lanes)
         of_kills: dict[int, Outcome] = {}
-        if kills:
+        if first:
             of_kills = await every_kill(
-                cluster, folder / "kills", runner, lanes, lambda number, one: tell(f"action {number}", one)
+                cluster, folder / "kills", runner, lanes, lambda k, one: tell(f"action {k}", one), first=first
             )
     wrong = [f"seed {seed}" for seed, one in of_seeds.items() if not one.right]
     wrong += [f"action {number}" for number, one in of_kills.items() if not one.right]
@@ -48,14 +48,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many, from 0 on; those that once failed are added")
     parser.add_argument("--seed", type=int, action="append", help="only this one; repeatable")
+    parser.add_argument("--action", type=int, default=1, help="the first one that is killed at")
     parser.add_argument("--lanes", type=int, default=LANES, help="stories that are told at a time")
-    parser.add_argument("--no-kills", action="store_true", help="seeds only")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--no-kills", action="store_true", help="seeds only")
+    only.add_argument("--no-seeds", action="store_true", help="kills only")
     parser.add_argument("--keep", type=Path, help="folder for everything, which is kept")
     arguments = parser.parse_args()
-    played = arguments.seed or seeds(arguments.seeds)
+    played = [] if arguments.no_seeds else arguments.seed or seeds(arguments.seeds)
     with asyncio.Runner() as runner, tempfile.TemporaryDirectory(prefix="coalmine-faults-") as temporary:
         folder = arguments.keep or Path(temporary)
-        right = runner.run(play(folder, runner, played, arguments.lanes, kills=not arguments.no_kills))
+        first = 0 if arguments.no_kills else arguments.action
+        right = runner.run(play(folder, runner, played, arguments.lanes, first))
     return 0 if right else 1
 
 

@@ -12,13 +12,14 @@ from tests.faults.story import Lane, lanes_in
 
 
 class Numbers:
-    """1, 2, 3 ... until one was not reached."""
+    """1, 2, 3 ... or others at a distance, until one was not reached."""
 
-    def __init__(self) -> None:
-        self.ended = False
+    def __init__(self, step: int = 1, first: int = 1) -> None:
+        self.ended, self._step, self._first = False, step, first
 
     def __iter__(self) -> Iterator[int]:
-        return itertools.takewhile(lambda number: not self.ended and number <= ACTIONS_MAX, itertools.count(1))
+        numbers = itertools.count(self._first, self._step)
+        return itertools.takewhile(lambda number: not self.ended and number <= ACTIONS_MAX, numbers)
 
 
 async def every_kill(
@@ -27,9 +28,11 @@ async def every_kill(
     runner: asyncio.Runner,
     lanes: int = LANES,
     told: Callable[[int, Outcome], None] = lambda *_: None,
+    step: int = 1,
+    first: int = 1,
 ) -> dict[int, Outcome]:
-    """The outcome of each kill point, of those that were reached."""
-    numbers, reached = Numbers(), set[int]()
+    """The outcome of each kill point, or of every so many, of those that were reached."""
+    numbers, reached = Numbers(step, first), set[int]()
 
     async def tell(it: Lane, number: int) -> str:
         executioner = await with_a_kill(it, number)

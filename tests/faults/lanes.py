@@ -1,6 +1,7 @@
 """Several lanes at a time: each takes the next case, and one in which a story ended wrongly is left for a new one."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Generic, TypeVar
 Place = TypeVar("Place")
 Case = TypeVar("Case")
 LANES = 3
+log = logging.getLogger("faults")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Lanes(Generic[Place, Case]):
 
     def _keep(self, case: Case, outcome: Outcome) -> None:
         self.outcomes[case] = outcome
+        log.info("%s: %s, %s", case, "right" if outcome.right else "WRONG", outcome.words)
         self._told(case, outcome)
 
 

@@ -29,6 +29,8 @@ ANALYSIS = "{templates: [{templateName: health}], comparison: {warmUp: 2s}}"
 CLIENTS_PER_SECOND = 60
 ANSWERS_AFTER = 120
 """How many answers of the good version tell that no request is under way to the bad one any more."""
+FETCH_SECONDS = 0.5
+"""Between two looks at Git: a fetch is three processes, which an operator beside it needs more."""
 STORY_SECONDS_MAX = 300.0
 """Generous: it is there so that a story that hangs ends, not to measure the machine."""
 
@@ -93,7 +95,7 @@ async def lane(cluster: Cluster, folder: Path, runner: asyncio.Runner) -> AsyncI
         stack.push_async_callback(stage.tear_down)
         operator = Operator(folder / "operator", cluster.operator_kubeconfig, api.url, stage.namespace)
         stack.push_async_callback(operator.stop)
-        person = await stage.repository(url=f"{git.url}/{stage.namespace}.git")
+        person = await stage.repository(url=stage.repository_url(git.url))
         it = Lane(stage, person, operator, api, git, prometheus)
         stage.image(it.good)
         health = health_template(stage, address=prometheus.url)
@@ -140,6 +142,7 @@ async def _bad_release(it: Lane) -> float:
             return weight_of(await stage.get(HTTP_ROUTES, "web")) == 0 and await stage.weight() == 0
 
         async def reverted() -> bool:
+            await asyncio.sleep(FETCH_SECONDS)
             return len(await it.reverts()) > before
 
         await stage.until("an analysis fails the version", verdict, STORY_SECONDS_MAX)
@@ -166,13 +169,12 @@ async def until_settled(it: Lane) -> None:
     stage = it.stage
 
     async def settled() -> bool:
-        synced = await stage.condition(APPLICATIONS, "web", "Synced")
-        reverted = await stage.condition(APPLICATIONS, "web", "Reverted")
-        head = await it.head()
-        live = await stage.get(APPLICATIONS, "web")
-        applied = (live.get("status") or {}).get("appliedRevision")
-        right = synced.get("status") == "True" and reverted.get("status") == "True" and str(applied).endswith(head)
-        return right and not (await stage.status()).get("abort")
+        status = (await stage.get(APPLICATIONS, "web")).get("status") or {}
+        true = {c["type"] for c in status.get("conditions") or [] if c["status"] == "True"}
+        if not {"Synced", "Reverted"} <= true or (await stage.status()).get("abort"):
+            return False
+        await asyncio.sleep(FETCH_SECONDS)
+        return str(status.get("appliedRevision")).endswith(await it.head())
 
     await stage.until("the Application is in sync and reverted", settled, STORY_SECONDS_MAX)
     await stage.until_healthy(it.good)
