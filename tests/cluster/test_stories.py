@@ -11,10 +11,8 @@ from tests.stories.test_analysis import (
 )
 from tests.stories.test_command_line import (
     test_restart_replaces_every_pod_and_clients_notice_nothing,
-    test_undo_starts_a_canary_of_the_version_before_with_its_old_pods_template,
 )
 from tests.stories.test_git_trouble import (
-    test_a_revert_keeps_a_sibling_of_the_bad_commit_and_what_was_pushed_under_it,
     test_with_the_host_down_traffic_is_safe_at_once_and_the_revert_comes_when_it_is_back,
 )
 from tests.stories.test_gitops import (
@@ -23,13 +21,11 @@ from tests.stories.test_gitops import (
 )
 from tests.stories.test_ownership import (
     test_two_rollouts_share_a_route_and_each_gives_its_own_weights_back,
-    test_what_another_owner_controls_is_refused_and_left_alone_until_it_is_let_go,
 )
 from tests.stories.test_ratio import test_an_abort_brings_the_old_pods_back_without_a_gap
 from tests.stories.test_rollouts import (
     test_a_version_that_never_becomes_ready_passes_the_deadline_and_stable_keeps_serving,
     test_deleting_a_rollout_gives_the_route_and_the_services_back,
-    test_going_back_within_the_window_skips_steps,
     test_scaling_in_the_middle_keeps_the_step_and_the_weight_that_pods_carry,
 )
 
