@@ -97,7 +97,7 @@ def _digest(tool: Tool) -> str:
 @contextmanager
 def _alone(kept: Path) -> Iterator[None]:
     """Two runs of the tests build nothing twice."""
-    with kept.with_suffix(".lock").open("w") as lock:
+    with kept.with_name(f"{kept.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
