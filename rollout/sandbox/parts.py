@@ -11,7 +11,8 @@ from pathlib import Path
 from rollout.errors import CoalmineError
 from rollout.sandbox import processes
 
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 300.0
+"""Generous: who has ended is seen at once, and a busy machine may take a minute to start an interpreter."""
 POLL_SECONDS = 0.05
 
 

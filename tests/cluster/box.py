@@ -27,7 +27,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.gitea import ADMIN, Gitea
 
 Json = dict[str, Any]
-ESTABLISHED_SECONDS = 60
+ESTABLISHED_SECONDS = 300
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 GATEWAY_CLASSES = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
