@@ -4,7 +4,7 @@ PYTEST := $(PY) -m pytest -q
 # Two processes, a file at a time: what a file starts for its tests is started once.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup demo tune-demo test lint unit notebooks servers stories leaks chart cluster cluster-tests faults faults-ci kills bench bench-decisions bench-martingale bench-engine crds clean
+.PHONY: help setup demo tune-demo test lint unit notebooks servers stories leaks chart binaries cluster cluster-tests faults faults-ci kills bench bench-decisions bench-martingale bench-engine crds clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,11 +37,11 @@ servers: setup ## real servers: API, Git, gateway, metrics, command line
 	$(PYTEST) $(PARALLEL) tests/servers tests/conformance
 stories: setup ## the whole loop, with real processes, clients and Git
 	$(PYTEST) -n 2 --dist worksteal tests/stories
-cluster-tests: setup ## the loop on a real control plane, with Contour, Envoy, Gitea and Prometheus; MINORS=all: on two
-	CLUSTER_MINORS=$(MINORS) $(PY) -m tests.cluster.binaries
+binaries: setup ## build the programs of real clusters, once; MINORS=all: of both minors of Kubernetes
+	CLUSTER_MINORS=$(if $(MINOR),all,$(MINORS)) $(PY) -m tests.cluster.binaries
+cluster-tests: binaries ## the loop on a real control plane, with Contour, Envoy, Gitea and Prometheus; MINORS=all: on two
 	CLUSTER_MINORS=$(MINORS) $(PY) -m tests.cluster.netns $(PYTEST) tests/cluster
-cluster: setup ## a real cluster to play with, and a shell in it; MINOR=1.36 for an older one
-	$(PY) -m tests.cluster.binaries
+cluster: binaries ## a real cluster to play with, and a shell in it; MINOR=1.36 for an older one
 	$(PY) -m tests.cluster.netns $(PY) -m tests.cluster $(if $(MINOR),--minor $(MINOR)) $(RUN)
 leaks: setup ## 500 rollouts created, updated, aborted and deleted; LEAK_ROLLOUTS=500; figures in build/leaks.json
 	LEAK_ROLLOUTS=$(or $(LEAK_ROLLOUTS),500) $(PYTEST) tests/stories/test_leaks.py
