@@ -29,14 +29,15 @@ class WithoutOperator:
 
 @asynccontextmanager
 async def cluster_of(box: Sandbox) -> AsyncIterator[Cluster]:
-    """Run a sandbox, without its operator."""
-    async with box, aside(box) as cluster:
-        yield cluster
+    """Run a sandbox and let its operator go, which gives its Lease up."""
+    async with box:
+        await box.parts["operator"].stop()
+        yield WithoutOperator(box)
 
 
 @asynccontextmanager
 async def aside(box: Sandbox) -> AsyncIterator[Cluster]:
-    """Let the operator of a sandbox that runs go, which gives its Lease up, and start it again at the end."""
+    """The same for a sandbox that runs, and goes on with its operator."""
     operator = box.parts["operator"]
     await operator.stop()
     try:
