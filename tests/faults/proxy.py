@@ -23,6 +23,8 @@ HELD_SECONDS_MAX = 0.5
 """How long a line waits for another one to overtake it."""
 # What belongs to one connection only, or is counted anew for the next one.
 _HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
+# What a client of ours would add; a real API server refuses a GET that says what its body is.
+_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _REASONS = {403: "Forbidden", 410: "Expired", 429: "TooManyRequests", 500: "InternalError"}
 
 Seen = Callable[[web.Request, int], Awaitable[None]]
@@ -132,8 +134,9 @@ class FaultProxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_HEADERS}
         try:
             async with self._session.request(
-                request.method, f"{self._target}{request.path_qs}", data=sent, headers=headers, allow_redirects=False
-            ) as response:
+                request.method, f"{self._target}{request.path_qs}", data=sent or None, headers=headers,
+                skip_auto_headers=_AUTOMATIC, allow_redirects=False,
+            ) as response:  # fmt: skip
                 if response.status == 200 and request.query.get("watch") in {"true", "1"}:
                     return await self._stream(request, response)
                 return await self._answer(request, response, fault)

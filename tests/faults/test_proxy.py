@@ -14,6 +14,7 @@ from tests.faults.proxy import FaultProxy
 
 LINES = [b'{"type":"ADDED","object":{"number":%d}}\n' % number for number in range(4)]
 ASKED = web.AppKey("asked", list[str])
+HEADERS = web.AppKey("headers", list[set[str]])
 BODY = b'{"items": [1, 2, 3]}'
 
 
@@ -31,6 +32,7 @@ class Once(Plan):
 
 async def _serve(request: web.Request) -> web.StreamResponse:
     request.app[ASKED].append(request.path)
+    request.app[HEADERS].append({name.lower() for name in request.headers})
     if "watch" not in request.query:
         return web.Response(body=BODY, content_type="application/json")
     stream = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -44,10 +46,10 @@ async def _serve(request: web.Request) -> web.StreamResponse:
 Scene = Callable[[FaultProxy, aiohttp.ClientSession, list[str]], Awaitable[None]]
 
 
-def play(scene: Scene) -> None:
+def play(scene: Scene, seen: list[set[str]] | None = None) -> None:
     async def whole() -> None:
         app = web.Application()
-        app[ASKED] = []
+        app[ASKED], app[HEADERS] = [], seen if seen is not None else []
         app.router.add_route("*", "/{path:.*}", _serve)
         runner = web.AppRunner(app)
         await runner.setup()
@@ -98,6 +100,19 @@ def test_a_watch_goes_wrong_as_planned(fault: Fault, lines: list[bytes], whole: 
         assert await watched(proxy, session) == (LINES, True)
 
     play(scene)
+
+
+def test_nothing_is_added_to_a_request() -> None:
+    """A real API server refuses a GET that says what its body is."""
+    seen = list[set[str]]()
+
+    async def scene(proxy: FaultProxy, session: aiohttp.ClientSession, _: list[str]) -> None:
+        bare = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+        async with session.get(f"{proxy.url}/a", headers={"X-Ours": "1"}, skip_auto_headers=bare) as response:
+            assert await response.read() == BODY
+
+    play(scene, seen)
+    assert seen == [{"host", "x-ours"}]
 
 
 @pytest.mark.parametrize("fault", [Fault.GONE, Fault.BUSY, Fault.BROKEN])
