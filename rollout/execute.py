@@ -129,7 +129,7 @@ class RolloutExecutor:
                 "ownerReferences": [owner_reference(rollout)],
             },
             "spec": {
-                "replicas": 0,
+                "replicas": action.replicas,
                 "minReadySeconds": spec.get("minReadySeconds", 0),
                 "selector": {**selector, "matchLabels": labels},
                 "template": action.template,

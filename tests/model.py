@@ -179,9 +179,12 @@ class Model:
         match action:
             case act.CreateReplicaSet():
                 self.replica_sets[action.name] = ReplicaSetView(
-                    action.name, action.name, action.pod_hash, self.second, 0,
+                    action.name, action.name, action.pod_hash, self.second, action.replicas,
                     revision=int(action.annotations[REVISION]), fingerprint=action.annotations[FINGERPRINT],
+                    desired=self.rollout.spec.replicas if self.rollout.spec.replicas is not None else 1,
                 )  # fmt: skip
+                if not self.slow:
+                    self.count()
             case act.ScaleReplicaSet():
                 rs = self.replica_sets[action.name]
                 self.replica_sets[action.name] = replace(rs, replicas=action.replicas, desired=action.desired)

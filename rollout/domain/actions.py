@@ -13,12 +13,13 @@ class PatchRollout:
 
 @dataclass(frozen=True, slots=True)
 class CreateReplicaSet:
-    """Create the ReplicaSet of a revision, with no pods yet."""
+    """Create the ReplicaSet of a revision, with as many pods as it may have at once."""
 
     name: str
     pod_hash: str
     template: dict[str, Any]
     annotations: dict[str, str]
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)

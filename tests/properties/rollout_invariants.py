@@ -119,10 +119,11 @@ def _check_rolling(world: World, decision: Decision[RolloutStatus]) -> None:
     """Surge and unavailability hold as in a Deployment."""
     after = {rs.name: rs.replicas for rs in world.replica_sets}
     after |= {a.name: a.replicas for a in decision.actions if isinstance(a, act.ScaleReplicaSet)}
+    born = sum(a.replicas for a in decision.actions if isinstance(a, act.CreateReplicaSet))
     bounds = room(world.canary.max_surge, world.canary.max_unavailable, world.replicas)
     sets = world.replica_sets
     before = sum(max(rs.replicas, rs.current) for rs in sets)
-    total = sum(max(after[rs.name], min(rs.current, rs.replicas)) for rs in sets)
+    total = sum(max(after[rs.name], min(rs.current, rs.replicas)) for rs in sets) + born
     assert total <= max(world.replicas + bounds.surge, before), "more pods than surge allows"
     available = sum(min(rs.available, rs.replicas) for rs in sets)
     left = sum(min(rs.available, after[rs.name]) for rs in sets)

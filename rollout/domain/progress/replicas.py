@@ -1,5 +1,7 @@
 """The pods of each arm: as many as its share needs, within surge and unavailability."""
 
+from dataclasses import replace
+
 from rollout.api.keys import SCALE_DOWN_DEADLINE
 from rollout.api.rollout import RolloutStatus
 from rollout.domain.actions import Action, AnnotateReplicaSet, ScaleReplicaSet
@@ -19,6 +21,8 @@ from rollout.domain.progress.weights import approximate, room
 from rollout.domain.world import ReplicaSetView, World
 
 DEFAULT_DELAY_SECONDS = 30
+SCALING = "ScalingReplicaSet"
+"""Reason of the event about a new size."""
 
 
 def scale(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
@@ -29,6 +33,17 @@ def scale(world: World, status: RolloutStatus, now: float) -> Decision[RolloutSt
         return _scale_routed(world, status, now)
     counts = _rolled(world, status)
     return _decision(world, status, [(rs, counts[rs.name]) for rs in world.replica_sets if not rs.deleting])
+
+
+def first_size(world: World, status: RolloutStatus, born: ReplicaSetView) -> int:
+    """Pods that a ReplicaSet may be made with: as many as the next turn would give it, if it stood there without any.
+
+    With a router that is none: what the older canary still gets is taken back before a new one has pods.
+    """
+    with_it = replace(world, replica_sets=(*world.replica_sets, born))
+    if world.routed and not first_deployment(with_it, status):
+        return 0
+    return _rolled(with_it, status)[born.name]
 
 
 def _decision(
@@ -43,7 +58,7 @@ def _decision(
     events = tuple(
         Event(
             "Normal",
-            "ScalingReplicaSet",
+            SCALING,
             f"Scaled {'up' if count > rs.replicas else 'down'} ReplicaSet {rs.name} (revision {rs.revision}) "
             f"from {rs.replicas} to {count}",
         )

@@ -12,6 +12,7 @@ from rollout.domain.actions import Action, AnnotateReplicaSet, CreateReplicaSet,
 from rollout.domain.clock import rfc3339
 from rollout.domain.decision import Decision, Event
 from rollout.domain.progress.podhash import PodHashes, pod_hashes, safe_hash
+from rollout.domain.progress.replicas import first_size
 from rollout.domain.progress.standing import fully_promoted
 from rollout.domain.world import ReplicaSetView, World
 
@@ -73,14 +74,17 @@ def _create(world: World, status: RolloutStatus, hashes: PodHashes, now: float) 
         unnamed = msgspec.structs.replace(status, collision_count=collisions, current_pod_hash="")
         return Decision(unnamed, halted=True)
     revision = latest_revision(world) + 1
+    fresh = _afresh(world, status, hashes.newer, step_hash(world), now)
+    born = ReplicaSetView(name, "", hashes.newer, created_at=now, replicas=0, revision=revision)
     action = CreateReplicaSet(
         name,
         hashes.newer,
         labelled(world.rollout.spec.template, hashes.newer),
         {REVISION: str(revision), FINGERPRINT: fingerprint(world.rollout.spec.template)},
+        first_size(world, fresh.status, born),
     )
-    event = Event("Normal", "NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision})")
-    fresh = _afresh(world, status, hashes.newer, step_hash(world), now)
+    size = f" with size {action.replicas}" if action.replicas else ""
+    event = Event("Normal", "NewReplicaSetCreated", f"Created ReplicaSet {name} (revision {revision}){size}")
     return Decision(fresh.status, (action,), (event, *fresh.events), halted=True)
 
 
