@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 Json = dict[str, Any]
 IN_FLIGHT_MAX = 200
 CONNECTIONS_MAX = 16
-ANSWER_SECONDS_MAX = 5.0
+ANSWER_SECONDS_MAX = 15.0
 RATE_MAX = 2000
 
 
