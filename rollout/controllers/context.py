@@ -35,6 +35,12 @@ class Context:
     """Ask for a turn of another object's controller."""
     performed: Callable[[str], None] = lambda _: None
     """Told the name of each action that is carried out, for metrics."""
+    later: Callable[[Resource, Key], None] | None = None
+    """Ask for a turn that is taken beside all others, one at a time; where there is no such way, as any other."""
+
+    def enqueue_later(self, resource: Resource, key: Key) -> None:
+        """Ask for a turn that nobody waits for."""
+        (self.later or self.enqueue)(resource, key)
 
 
 class Controller(Protocol):

@@ -114,7 +114,7 @@ class GitRepositoryController:
         return await pool.run(partial(self._workshop.renders.changed, pool.mirror(url), old, new))
 
     def _tell_applications(self, key: Key, fetched: Fetched, old: str, changed: frozenset[str] | None) -> None:
-        """Those that the new commit touches look first; the others have nothing to render, and only take it over."""
+        """Those that the new commit touches look now; the others have nothing to render, and take it over later."""
         untouched: list[Key] = []
         for application in self._context.caches[APPLICATIONS].all(key[0]):
             if application["spec"]["source"]["repositoryRef"]["name"] == key[1]:
@@ -124,7 +124,7 @@ class GitRepositoryController:
                 else:
                     self._context.enqueue(APPLICATIONS, theirs)
         for theirs in untouched:
-            self._context.enqueue(APPLICATIONS, theirs)
+            self._context.enqueue_later(APPLICATIONS, theirs)
 
     def _taken_over(self, live: Json, fetched: Fetched, old: str, changed: frozenset[str]) -> bool:
         """Make an Application's render that of the new commit, where the commit changes nothing it read."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rollout.controllers.context import Context
+from rollout.controllers.terms import reverts_term
 from rollout.domain.clock import epoch
 from rollout.kube.cache import Key
 from rollout.kube.resources import APPLICATIONS
@@ -28,7 +29,6 @@ def push_refusal(context: Context, repository: Key) -> str:
 
 
 def _reverts(context: Context, repository: Key) -> Iterator[dict[str, Any]]:
-    for application in context.caches[APPLICATIONS].all(repository[0]):
-        if application["spec"]["source"]["repositoryRef"]["name"] == repository[1]:
-            for record in (application.get("status") or {}).get("rollouts") or []:
-                yield record.get("revert") or {}
+    for application in context.caches[APPLICATIONS].find(reverts_term(*repository)):
+        for record in application["status"]["rollouts"]:
+            yield record.get("revert") or {}

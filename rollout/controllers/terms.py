@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rollout.api.keys import HASH_LABEL, MANAGED_BY
-from rollout.kube.resources import FAILURE_MODELS, PODS, ROLLOUTS, SERVICES, Resource
+from rollout.kube.resources import APPLICATIONS, FAILURE_MODELS, PODS, ROLLOUTS, SERVICES, Resource
 
 Json = dict[str, Any]
 
@@ -39,6 +39,11 @@ def model_term(namespace: str, rollout: str) -> str:
     return f"{namespace} model of {rollout}"
 
 
+def reverts_term(namespace: str, repository: str) -> str:
+    """Finds the Applications of a GitRepository that have reverts to tell of."""
+    return f"{namespace} reverts in {repository}"
+
+
 def _rollout(obj: Json) -> Iterable[str]:
     return [claim_term(obj["metadata"]["namespace"], claim) for claim in claims(obj)]
 
@@ -58,9 +63,18 @@ def _model(obj: Json) -> Iterable[str]:
     return [model_term(obj["metadata"]["namespace"], rollout)] if rollout else []
 
 
+def _application(obj: Json) -> Iterable[str]:
+    records = (obj.get("status") or {}).get("rollouts") or []
+    if not any(isinstance(record, dict) and record.get("revert") for record in records):
+        return []
+    source = (obj.get("spec") or {}).get("source") or {}
+    return [reverts_term(obj["metadata"]["namespace"], (source.get("repositoryRef") or {}).get("name", ""))]
+
+
 TERMS: dict[Resource, Callable[[Json], Iterable[str]]] = {
     ROLLOUTS: _rollout,
     SERVICES: _service,
     PODS: _pod,
     FAILURE_MODELS: _model,
+    APPLICATIONS: _application,
 }

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -96,7 +97,8 @@ class Operator:
             fenced = KubeClient(self._connection, self._elector.fence, self.metrics.observe_request)
             self._recorder = EventRecorder(fenced, self.metrics)
             around = Surroundings(self.settings.data_dir, self._elector.fence, self.settings.metric_addresses)
-            context = Context(fenced, self.caches, now, self._recorder, self._enqueue, self.metrics.count_action)
+            count, later = self.metrics.count_action, partial(self._enqueue, later=True)
+            context = Context(fenced, self.caches, now, self._recorder, self._enqueue, count, later)
             async with controllers(context, around) as found:
                 self._controllers = {controller.resource: controller for controller in found.controllers}
                 await self._serve(servers, found.webhook)
@@ -180,7 +182,7 @@ class Operator:
             try:
                 if resource in self._served or await self._discover(resource) is None:
                     continue
-                await self._fill(resource)
+                await self._fill(resource, patient=False)
             except CoalmineError as error:
                 log.warning("cannot look for %s: %s", resource.plural, error)
                 continue
@@ -202,12 +204,12 @@ class Operator:
         self.synced.set()
         log.info("caches are complete", extra={"objects": sum(map(len, self.caches.values()))})
 
-    async def _fill(self, resource: Resource) -> None:
-        for obj in await self._list(resource):
+    async def _fill(self, resource: Resource, *, patient: bool = True) -> None:
+        for obj in await self._list(resource, patient=patient):
             self._take(resource, obj)
         self.caches[resource].synced = True
 
-    async def _list(self, resource: Resource) -> list[Json]:
+    async def _list(self, resource: Resource, *, patient: bool) -> list[Json]:
         namespaces = (self.settings.namespaces or (None,)) if resource.namespaced else (None,)
         found: list[Json] = []
         for namespace in namespaces:
@@ -216,6 +218,8 @@ class Operator:
                     found += await self._plain.list(resource, namespace, labels=SELECTORS.get(resource, ""))
                     break
                 except (Transient, ApiError) as error:
+                    if not patient:
+                        raise
                     # A refusal too: rights are granted late, and what was not listed is what `readyz` says.
                     log.warning("cannot list %s: %s", resource.plural, error)
                     await asyncio.sleep(CRD_WAIT_SECONDS)
@@ -250,11 +254,12 @@ class Operator:
             return
         for work in work_for(self.caches, self.references, resource, obj):
             if work[0] in self._controllers:
-                self.queue.add(work)
+                # What a fetch brought is told to those that it touches; a GitRepository's status is no news to them.
+                self.queue.add(work, later=resource is GIT_REPOSITORIES and work[0] is APPLICATIONS)
 
-    def _enqueue(self, resource: Resource, key: Key) -> None:
+    def _enqueue(self, resource: Resource, key: Key, *, later: bool = False) -> None:
         if self._acting and resource in self._controllers:
-            self.queue.add((resource, key))
+            self.queue.add((resource, key), later=later)
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -298,7 +303,8 @@ class Operator:
                 self._acting = True
                 self._ask_for_everything()
                 work = [tasks.create_task(self.queue.run_deadlines()), tasks.create_task(self._recorder.run())]
-                work += [tasks.create_task(self._worker()) for _ in range(self.settings.workers)]
+                work += [tasks.create_task(self._worker(self.queue.get)) for _ in range(self.settings.workers)]
+                work.append(tasks.create_task(self._worker(self.queue.get_later)))
                 try:
                     await self._elector.lost.wait()
                     log.warning("the Lease is lost; standing by")
@@ -320,9 +326,9 @@ class Operator:
             for key in self.caches[resource].keys():  # noqa: SIM118  Cache is no mapping
                 self.queue.add((resource, key))
 
-    async def _worker(self) -> None:
+    async def _worker(self, get: Callable[[], Awaitable[Work]]) -> None:
         while True:
-            work = await self.queue.get()
+            work = await get()
             try:
                 await self._turn(work)
             finally:

@@ -1,8 +1,12 @@
-"""The work queue: N events of a key are one turn, never two turns of a key at once, one heap for all deadlines."""
+"""The work queue: N events of a key are one turn, never two turns of a key at once, one heap for all deadlines.
+
+What nobody waits for stands beside it, for a worker of its own: it holds nobody up, and nobody holds it up for ever.
+"""
 
 import asyncio
 import heapq
 import random
+from collections import OrderedDict
 from typing import Generic, TypeVar
 
 from rollout.runtime.clock import now
@@ -19,6 +23,8 @@ class WorkQueue(Generic[K]):
     def __init__(self) -> None:
         self._ready: asyncio.Queue[K] = asyncio.Queue()  # Bounded by the number of keys: a key is in it at most once.
         self._waiting: set[K] = set()
+        self._later: OrderedDict[K, None] = OrderedDict()
+        self._some_later = asyncio.Event()
         self._busy: set[K] = set()
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
@@ -27,12 +33,17 @@ class WorkQueue(Generic[K]):
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._later)
 
-    def add(self, key: K) -> None:
-        """Ask for a turn; more calls before it are one."""
+    def add(self, key: K, *, later: bool = False) -> None:
+        """Ask for a turn; more calls before it are one, and later only where all of them say so."""
         if key in self._waiting:
             return
+        if later:
+            self._later[key] = None
+            self._some_later.set()
+            return
+        self._later.pop(key, None)
         self._waiting.add(key)
         if key not in self._busy:
             self._ready.put_nowait(key)
@@ -67,11 +78,24 @@ class WorkQueue(Generic[K]):
         self._busy.add(key)
         return key
 
+    async def get_later(self) -> K:
+        """The next key that nobody waits for; call `done` when its turn is over."""
+        while True:
+            key = next((key for key in self._later if key not in self._busy), None)
+            if key is not None:
+                del self._later[key]
+                self._busy.add(key)
+                return key
+            self._some_later.clear()
+            await self._some_later.wait()
+
     def done(self, key: K) -> None:
         """The turn is over; what was asked meanwhile is next."""
         self._busy.discard(key)
         if key in self._waiting:
             self._ready.put_nowait(key)
+        if key in self._later:
+            self._some_later.set()
 
     async def run_deadlines(self) -> None:
         """Move keys whose time has come into the queue: the only timer of all keys."""

@@ -15,6 +15,7 @@ from rollout.controllers.application_jobs import ApplicationJobs
 from rollout.controllers.context import Context
 from rollout.controllers.gitjobs import RepositoryState
 from rollout.controllers.pushing import Pusher
+from rollout.controllers.terms import TERMS
 from rollout.controllers.workshop import Fetched, GitWorkshop
 from rollout.domain.sync.plan import RevertPlan
 from rollout.kube.cache import Cache
@@ -101,7 +102,8 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
         if fence:
             raise fence[0]
 
-    caches = {resource: Cache() for resource in (APPLICATIONS, GIT_REPOSITORIES, ROLLOUTS, REPLICA_SETS)}
+    kinds = (APPLICATIONS, GIT_REPOSITORIES, ROLLOUTS, REPLICA_SETS)
+    caches = {resource: Cache(terms=TERMS.get(resource, lambda _: ())) for resource in kinds}
     context = Context(api, caches, lambda: clock[0], None, lambda r, k: asked.append((r, k)))  # type: ignore[arg-type]
     async with GitWorkshop(folder / "git", lambda: clock[0], lambda _: None) as workshop:
         jobs, pusher = ApplicationJobs(context, workshop, check), Pusher(context, workshop, check)

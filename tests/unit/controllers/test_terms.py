@@ -3,9 +3,9 @@
 from typing import Any
 
 from rollout.api.keys import MANAGED_BY
-from rollout.controllers.terms import TERMS, claim_term, manager_term
+from rollout.controllers.terms import TERMS, claim_term, manager_term, reverts_term
 from rollout.kube.cache import Cache
-from rollout.kube.resources import ROLLOUTS, SERVICES
+from rollout.kube.resources import APPLICATIONS, ROLLOUTS, SERVICES
 
 
 def rollout(name: str, service: str, version: int = 1) -> dict[str, Any]:
@@ -36,3 +36,20 @@ def test_services_are_found_by_their_manager() -> None:
     cache.put({"metadata": {**metadata, "annotations": {MANAGED_BY: "web"}}})
     cache.put({"metadata": {**metadata, "name": "free", "uid": "f"}})
     assert names(cache.find(manager_term("shop", "web"))) == ["stable"]
+
+
+def test_applications_are_found_by_their_repository_once_they_have_a_revert_to_tell_of() -> None:
+    cache = Cache(terms=TERMS[APPLICATIONS])
+
+    def put(name: str, version: int, rollouts: Any) -> None:
+        metadata = {"name": name, "namespace": "shop", "uid": name, "resourceVersion": str(version)}
+        spec = {"source": {"repositoryRef": {"name": "mono"}}}
+        cache.put({"metadata": metadata, "spec": spec, "status": {"rollouts": rollouts}})
+
+    put("web", 1, [{"name": "web"}, {"name": "api", "revert": {"phase": "Pushed"}}])
+    put("quiet", 2, [{"name": "quiet"}])
+    put("spoilt", 3, "none")
+    assert names(cache.find(reverts_term("shop", "mono"))) == ["web"]
+    assert cache.find(reverts_term("shop", "other")) == []
+    put("web", 4, [{"name": "web"}])
+    assert cache.find(reverts_term("shop", "mono")) == []

@@ -6,7 +6,7 @@ from typing import Any
 from rollout.errors import ApiError, LeadershipLost
 from rollout.kube.cache import Key
 from rollout.kube.client import KubeClient
-from rollout.kube.resources import HTTP_ROUTES, ROLLOUTS, Resource
+from rollout.kube.resources import APPLICATIONS, GIT_REPOSITORIES, HTTP_ROUTES, ROLLOUTS, Resource
 from rollout.runtime.operator import Operator
 from rollout.runtime.settings import Settings
 
@@ -16,6 +16,11 @@ BOUND_SECONDS = 120.0
 def rollout(name: str) -> dict[str, Any]:
     metadata = {"namespace": "shop", "name": name, "uid": name, "resourceVersion": "1"}
     return {"metadata": metadata, "spec": {}}
+
+
+def named(resource: Resource, name: str, version: int) -> dict[str, Any]:
+    metadata = {"namespace": "shop", "name": name, "uid": name, "resourceVersion": str(version)}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": {}}
 
 
 class Refused:
@@ -42,7 +47,8 @@ def test_a_turn_that_the_fence_refused_is_taken_when_the_renewal_comes_late() ->
         operator._acting = True
         operator._take(ROLLOUTS, rollout("web"))
         async with asyncio.timeout(BOUND_SECONDS), asyncio.TaskGroup() as tasks:
-            work = [tasks.create_task(operator.queue.run_deadlines()), tasks.create_task(operator._worker())]
+            worker = operator._worker(operator.queue.get)
+            work = [tasks.create_task(operator.queue.run_deadlines()), tasks.create_task(worker)]
             await controller.taken.wait()
             for task in work:
                 task.cancel()
@@ -91,3 +97,29 @@ def test_an_optional_kind_that_may_not_be_listed_ends_nothing() -> None:
         return api.asked, operator._ready()
 
     assert asyncio.run(story()) == (2, None)
+
+
+def test_the_status_of_a_git_repository_holds_no_application_up() -> None:
+    async def story() -> None:
+        operator = Operator(Settings())
+        operator._controllers = {GIT_REPOSITORIES: Refused(), APPLICATIONS: Refused()}
+        operator._acting = True
+        names = [f"app-{number}" for number in range(20)]
+        for version, name in enumerate(names, 1):
+            operator.caches[APPLICATIONS].put(named(APPLICATIONS, name, version))
+        for _ in names:
+            operator.queue.done(await operator.queue.get())
+        operator.caches[GIT_REPOSITORIES].put(named(GIT_REPOSITORIES, "mono", 30))
+        operator.caches[APPLICATIONS].put(named(APPLICATIONS, "app-7", 31))
+        assert {await operator.queue.get(), await operator.queue.get()} == {
+            (GIT_REPOSITORIES, ("shop", "mono")),
+            (APPLICATIONS, ("shop", "app-7")),
+        }
+        later = {(await operator.queue.get_later())[1][1] for _ in range(len(names) - 1)}
+        assert later == set(names) - {"app-7"}
+
+    async def bounded() -> None:
+        async with asyncio.timeout(BOUND_SECONDS):
+            await story()
+
+    asyncio.run(bounded())
