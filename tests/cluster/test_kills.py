@@ -1,6 +1,6 @@
 """The operator is killed in the bad-release story on a real control plane, and started again, with the chart's rights.
 
-CI plays every third action, which is odd and even in turn; `make kills` plays all of them.
+CI plays every eleventh action, which is odd and even in turn; `make kills` plays all of them.
 """
 
 import asyncio
@@ -10,19 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from rollout.kube.client import KubeClient
-from rollout.kube.connection import Connection
 from rollout.kube.resources import Resource
 from tests.cluster import installation
 from tests.cluster.binaries import MINORS
 from tests.cluster.box import Cluster as Real
+from tests.cluster.box import client_of
 from tests.faults.cluster import Cluster, aside
 from tests.faults.killing import every_kill
 from tests.faults.operators import LEASE_NAMESPACE
 from tests.faults.test_kills import ACTIONS_MIN
 
 pytestmark = pytest.mark.parametrize("box", MINORS[:1], indirect=True)
-STEP = int(os.environ.get("KILLS_STEP", "3"))
+STEP = int(os.environ.get("KILLS_STEP", "11"))
 RBAC = "rbac.authorization.k8s.io"
 ROLES, ROLE_BINDINGS = Resource(RBAC, "v1", "roles", "Role"), Resource(RBAC, "v1", "rolebindings", "RoleBinding")
 
@@ -33,20 +32,16 @@ async def may_hold_leases_of_stories(box: Real) -> None:
     rule = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
     subject = {"kind": "ServiceAccount", "name": installation.ACCOUNT, "namespace": installation.NAMESPACE}
     reference = {"apiGroup": RBAC, "kind": "Role", "name": "leases-of-stories"}
-    connection = Connection(str(box.kubeconfig))
-    try:
-        client = KubeClient(connection)
+    async with client_of(box.kubeconfig) as client:
         await client.apply(ROLES, {**about, "kind": "Role", "rules": [rule]}, manager="story")
         binding = {**about, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
         await client.apply(ROLE_BINDINGS, binding, manager="story")
-    finally:
-        await connection.close()
 
 
 @pytest.fixture
 def cluster(box: Real, runner: asyncio.Runner) -> Iterator[Cluster]:
     runner.run(may_hold_leases_of_stories(box))
-    place = aside(box)
+    place = aside(box, box.operator_kubeconfig)
     yield runner.run(place.__aenter__())
     runner.run(place.__aexit__(None, None, None))
 

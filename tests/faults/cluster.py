@@ -23,8 +23,8 @@ class Cluster(Protocol):
 class WithoutOperator:
     """A sandbox, or what is built like one, whose own operator stands aside."""
 
-    def __init__(self, box: Sandbox) -> None:
-        self.box, self.operator_kubeconfig = box, box.folder / "kubeconfig-operator"
+    def __init__(self, box: Sandbox, operator_kubeconfig: Path | None = None) -> None:
+        self.box, self.operator_kubeconfig = box, operator_kubeconfig or box.folder / "kubeconfig-operator"
 
 
 @asynccontextmanager
@@ -36,11 +36,11 @@ async def cluster_of(box: Sandbox) -> AsyncIterator[Cluster]:
 
 
 @asynccontextmanager
-async def aside(box: Sandbox) -> AsyncIterator[Cluster]:
-    """The same for a sandbox that runs, and goes on with its operator."""
+async def aside(box: Sandbox, operator_kubeconfig: Path) -> AsyncIterator[Cluster]:
+    """The same for a sandbox that runs, and goes on with its operator; others log in as they are told."""
     operator = box.parts["operator"]
     await operator.stop()
     try:
-        yield WithoutOperator(box)
+        yield WithoutOperator(box, operator_kubeconfig)
     finally:
         await operator.start()
