@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rollout.kube.resources import LEASES, SERVICES
+from rollout.kube.resources import HTTP_ROUTES, LEASES
 from tests.stories.stage import Stage, manifests
 from tests.support.audit import Write, writes
 from tests.support.relay import Relay
@@ -49,7 +49,10 @@ async def in_the_middle(stage: Stage, first: Replica, second: Replica) -> None:
 
 async def something_to_do(stage: Stage) -> None:
     """A user promotes, and another one breaks what must be mended: whoever leads has something to write."""
-    await stage.patch(SERVICES, "canary", {"spec": {"selector": {"rollouts-pod-template-hash": "gone"}}})
+    rules = (await stage.get(HTTP_ROUTES, "web"))["spec"]["rules"]
+    for reference, weight in zip(rules[0]["backendRefs"], (75, 25), strict=True):
+        reference["weight"] = weight
+    await stage.patch(HTTP_ROUTES, "web", {"spec": {"rules": rules}})
     await stage.steer(pauseConditions=None)
 
 
