@@ -47,9 +47,9 @@ leaks: setup ## 500 rollouts created, updated, aborted and deleted; LEAK_ROLLOUT
 	LEAK_ROLLOUTS=$(or $(LEAK_ROLLOUTS),500) $(PYTEST) tests/stories/test_leaks.py
 chart: setup ## the Helm chart, rendered by Helm
 	$(PYTEST) tests/chart
-faults-ci: setup ## the bad-release story while connections fail (20 seeds), and with the operator killed at every action
+faults-ci: setup ## the bad-release story while connections fail (8 seeds), and with the operator killed at every third action
 	$(PYTEST) tests/faults
-faults: setup ## the same with SEEDS=200 seeds, with what became of each; LANES=3 stories at a time
+faults: setup ## the same with SEEDS=200 seeds and at every action, with what became of each; LANES=3 at a time
 	$(PY) -m tests.faults --seeds $(or $(SEEDS),200) --lanes $(or $(LANES),3)
 kills: setup ## the operator killed at every action of the bad-release story, on a real control plane
 	$(PY) -m tests.cluster.binaries

@@ -1,6 +1,6 @@
 """The operator is killed in the bad-release story on a real control plane, and started again, with the chart's rights.
 
-CI plays every eleventh action, which is odd and even in turn; `make kills` plays all of them.
+CI plays every seventeenth action, which is odd and even in turn; `make kills` plays all of them.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.faults.operators import LEASE_NAMESPACE
 from tests.faults.test_kills import ACTIONS_MIN
 
 pytestmark = pytest.mark.parametrize("box", MINORS[:1], indirect=True)
-STEP = int(os.environ.get("KILLS_STEP", "11"))
+STEP = int(os.environ.get("KILLS_STEP", "17"))
 RBAC = "rbac.authorization.k8s.io"
 ROLES, ROLE_BINDINGS = Resource(RBAC, "v1", "roles", "Role"), Resource(RBAC, "v1", "rolebindings", "RoleBinding")
 

@@ -13,7 +13,6 @@ from tests.stories.test_upgrades import (
     in_the_middle,
     standing,
     test_a_crd_with_one_more_field_is_no_change_of_any_rollout,
-    test_an_operator_takes_over_the_release_of_a_version_with,
     until_settled,
 )
 from tests.support.replicas import Replica, own_operators
@@ -22,7 +21,6 @@ from tests.support.sidecars import CONFIGURATIONS, SIDECAR, Sidecars
 pytestmark = pytest.mark.parametrize("box", MINORS[:1], indirect=True)
 __all__ = [
     "test_a_crd_with_one_more_field_is_no_change_of_any_rollout",
-    "test_an_operator_takes_over_the_release_of_a_version_with",
 ]
 
 
