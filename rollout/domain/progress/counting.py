@@ -5,11 +5,13 @@ import msgspec
 from rollout.api.meta import Condition
 from rollout.api.rollout import RolloutStatus
 from rollout.domain.decision import Decision
-from rollout.domain.progress.replicas import SCALING
 from rollout.domain.world import World
 
 COUNTS_WAIT_SECONDS = 1.0
 """Pods come, get ready and go within moments of each other: one write may tell of them all."""
+
+SCALING = "ScalingReplicaSet"
+"""Reason of the event that tells of a new size."""
 
 _OF_COUNTS = frozenset({"Available", "Progressing"})
 

@@ -21,8 +21,6 @@ from rollout.domain.progress.weights import approximate, room
 from rollout.domain.world import ReplicaSetView, World
 
 DEFAULT_DELAY_SECONDS = 30
-SCALING = "ScalingReplicaSet"
-"""Reason of the event about a new size."""
 
 
 def scale(world: World, status: RolloutStatus, now: float) -> Decision[RolloutStatus]:
@@ -58,7 +56,7 @@ def _decision(
     events = tuple(
         Event(
             "Normal",
-            SCALING,
+            "ScalingReplicaSet",
             f"Scaled {'up' if count > rs.replicas else 'down'} ReplicaSet {rs.name} (revision {rs.revision}) "
             f"from {rs.replicas} to {count}",
         )
