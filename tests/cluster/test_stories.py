@@ -10,6 +10,7 @@ from tests.stories.test_analysis import (
     test_errors_of_a_version_take_its_traffic_before_its_commit_is_taken_back_in_git,
 )
 from tests.stories.test_command_line import (
+    test_a_failed_version_is_held_until_it_is_released,
     test_restart_replaces_every_pod_and_clients_notice_nothing,
 )
 from tests.stories.test_git_trouble import (
