@@ -181,7 +181,12 @@ async def take_over(
         path: of the source.
     """
     changed = await pool.run(partial(cache.changed, pool.mirror(url), earlier.commit, commit))
-    return None if changed is None or touches(changed, earlier, path) else replace(earlier, commit=commit)
+    return None if changed is None else carried(earlier, changed, path, commit)
+
+
+def carried(earlier: Rendered, changed: frozenset[str], path: str, commit: str) -> Rendered | None:
+    """An earlier render as that of another commit; None where what changed between them may alter it."""
+    return None if touches(changed, earlier, path) else replace(earlier, commit=commit)
 
 
 def touches(changed: frozenset[str], rendered: Rendered, path: str) -> bool:

@@ -1,7 +1,6 @@
 """The GitRepository's turns: observe, decide, publish, and fetch in the background."""
 
 import logging
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,7 @@ from rollout.api.keys import REFRESH
 from rollout.api.validate_git import validate_git_repository
 from rollout.controllers.application_world import source_key
 from rollout.controllers.context import Context, publish
-from rollout.controllers.gitjobs import RepositoryState, fetch_job, touches
+from rollout.controllers.gitjobs import RepositoryState, carried, fetch_job
 from rollout.controllers.recent import push_refusal, reverts_last_hour
 from rollout.controllers.workshop import BUSY_SECONDS, Fetched, GitWorkshop, fault, read_secret
 from rollout.domain.sync.objects import Rendered
@@ -111,7 +110,11 @@ class GitRepositoryController:
         if not old or not new or old == new:
             return None
         pool = self._workshop.pool
-        return await pool.run(partial(self._workshop.renders.changed, pool.mirror(url), old, new))
+        try:
+            return await pool.run(partial(self._workshop.renders.changed, pool.mirror(url), old, new))
+        except Exception:  # Whatever it is, what was fetched is told; all of them look then.
+            log.exception("cannot compare %s with %s", old[:7], new[:7])
+            return None
 
     def _tell_applications(self, key: Key, fetched: Fetched, old: str, changed: frozenset[str] | None) -> None:
         """Those that the new commit touches look now; the others have nothing to render, and take it over later."""
@@ -137,9 +140,10 @@ class GitRepositoryController:
         report, of_this = memory.report, memory.source == source_key(application, fetched.url)
         if not of_this or not isinstance(report, Rendered) or report.commit != old:
             return False
-        if touches(changed, report, application.spec.source.path):
+        taken = carried(report, changed, application.spec.source.path, fetched.state.commit)
+        if taken is None:
             return False
-        memory.report = replace(report, commit=fetched.state.commit)
+        memory.report = taken
         return True
 
     async def _webhook(self, key: Key, spec: GitRepositorySpec) -> tuple[str, str]:

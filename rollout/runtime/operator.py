@@ -39,7 +39,7 @@ from rollout.runtime.recorder import EventRecorder
 from rollout.runtime.settings import Settings
 from rollout.runtime.sweep import sweep
 from rollout.runtime.telemetry import Metrics
-from rollout.runtime.wiring import References, Work, work_for
+from rollout.runtime.wiring import References, Work, nobody_waits, work_for
 
 Json = dict[str, Any]
 log = logging.getLogger("coalmine.operator")
@@ -61,6 +61,8 @@ REQUIRED = (
 OPTIONAL = (HTTP_ROUTES,)
 """Kinds of others, watched where the cluster serves them."""
 CRD_WAIT_SECONDS = 1.0
+TURNS_END_SECONDS_MAX = 5.0
+"""Turns are cancelled at the end; one that does not heed it must not keep the Lease from others."""
 
 
 @dataclass
@@ -254,8 +256,7 @@ class Operator:
             return
         for work in work_for(self.caches, self.references, resource, obj):
             if work[0] in self._controllers:
-                # What a fetch brought is told to those that it touches; a GitRepository's status is no news to them.
-                self.queue.add(work, later=resource is GIT_REPOSITORIES and work[0] is APPLICATIONS)
+                self.queue.add(work, later=nobody_waits(resource, work))
 
     def _enqueue(self, resource: Resource, key: Key, *, later: bool = False) -> None:
         if self._acting and resource in self._controllers:
@@ -313,7 +314,7 @@ class Operator:
                     self._acting = False
                     for task in work:
                         task.cancel()
-                    await asyncio.wait(work)
+                    await asyncio.wait(work, timeout=TURNS_END_SECONDS_MAX)
                 election.cancel()
 
     def _renewed_elector(self) -> Elector:

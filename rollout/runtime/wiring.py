@@ -108,6 +108,11 @@ def work_for(caches: dict[Resource, Cache], references: References, resource: Re
     return [(resource, key)]
 
 
+def nobody_waits(resource: Resource, work: Work) -> bool:
+    """Whether a turn may be taken later: the fetch itself asks those Applications that a commit touches."""
+    return resource is GIT_REPOSITORIES and work[0] is APPLICATIONS
+
+
 def _declared_by(obj: Json) -> list[Work]:
     """The Application that applied the object: somebody may have changed what Git declares."""
     namespace, slash, name = owner_of(obj).partition("/")

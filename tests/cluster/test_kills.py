@@ -16,7 +16,7 @@ from tests.cluster.binaries import MINORS
 from tests.cluster.box import Cluster as Real
 from tests.cluster.box import client_of
 from tests.faults.cluster import Cluster, aside
-from tests.faults.killing import every_kill
+from tests.faults.every_kill import every_kill
 from tests.faults.operators import LEASE_NAMESPACE
 from tests.faults.test_kills import ACTIONS_MIN
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rollout.sandbox.box import Sandbox
 from tests.faults.cluster import cluster_of
-from tests.faults.killing import every_kill
+from tests.faults.every_kill import every_kill
 from tests.faults.lanes import LANES, Lanes, Outcome
 from tests.faults.seeds import seeds
 from tests.faults.story import lanes_in, with_faults

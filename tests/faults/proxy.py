@@ -17,12 +17,11 @@ import aiohttp
 from aiohttp import web
 
 from tests.faults.plan import STATUS, WATCHES, Fault, Place, Plan, Trouble
+from tests.support.proxy import HOP_HEADERS
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 HELD_SECONDS_MAX = 0.5
 """How long a line waits for another one to overtake it."""
-# What belongs to one connection only, or is counted anew for the next one.
-_HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
 # What a client of ours would add; a real API server refuses a GET that says what its body is.
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _REASONS = {403: "Forbidden", 410: "Expired", 429: "TooManyRequests", 500: "InternalError"}
@@ -131,7 +130,7 @@ class FaultProxy:
         if trouble is not None and fault is Fault.DELAY:
             await asyncio.sleep(trouble.seconds)
         sent = await request.read()
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_HEADERS}
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_HEADERS}
         try:
             async with self._session.request(
                 request.method, f"{self._target}{request.path_qs}", data=sent or None, headers=headers,
@@ -241,7 +240,7 @@ class Lines:
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name: value for name, value in response.headers.items() if name.lower() not in _HOP_HEADERS}
+    return {name: value for name, value in response.headers.items() if name.lower() not in HOP_HEADERS}
 
 
 def _close(response: web.StreamResponse) -> None:

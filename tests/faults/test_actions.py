@@ -3,7 +3,7 @@
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from tests.faults.kills import is_action
+from tests.faults.executioner import is_action
 
 OURS = "/apis/coalmine.dev/v1alpha1/namespaces/shop"
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from rollout.kube.resources import PODS, REPLICA_SETS, ROLLOUTS, Resource
 from tests.faults.cluster import Cluster
-from tests.faults.kills import is_action
+from tests.faults.executioner import is_action
 from tests.faults.operators import Operator
 from tests.faults.plan import KUBERNETES, WATCHES, Fault, Place, Plan, Trouble
 from tests.faults.proxy import FaultProxy

@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 
 from tests.faults.cluster import Cluster
-from tests.faults.killing import every_kill
+from tests.faults.every_kill import every_kill
 
 ACTIONS_MIN = 10
 """Apply, ReplicaSet, run, weights, statuses, plan, push, apply again: fewer would mean that nobody counts."""

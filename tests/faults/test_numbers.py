@@ -2,8 +2,8 @@
 
 from itertools import islice
 
-from tests.faults.killing import Numbers
-from tests.faults.kills import ACTIONS_MAX
+from tests.faults.every_kill import Numbers
+from tests.faults.executioner import ACTIONS_MAX
 
 
 def test_every_third_action_is_killed_at_before_and_after_its_answer_in_turn() -> None:

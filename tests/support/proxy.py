@@ -19,7 +19,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _BODY_BYTES_MAX = 64 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 # What belongs to one connection only, or is counted anew for the next one.
-_HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
+HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
 
 
 def _always(_: web.Request) -> bool:
@@ -141,10 +141,10 @@ class Proxy:
             self._hook = None
             await hook[1]()
         self.passed.append(f"{request.method} {request.path_qs}")
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_HEADERS}
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_HEADERS}
         async with self._session.request(
             request.method, f"{self.target}{request.path_qs}", data=sent, headers=headers, allow_redirects=False
         ) as response:
             body = await response.read()
-            told = {name: value for name, value in response.headers.items() if name.lower() not in _HOP_HEADERS}
+            told = {name: value for name, value in response.headers.items() if name.lower() not in HOP_HEADERS}
             return response.status, told, body

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.faults.cluster import Cluster
-from tests.faults.kills import ACTIONS_MAX, with_a_kill
+from tests.faults.executioner import ACTIONS_MAX, with_a_kill
 from tests.faults.lanes import LANES, Lanes, Outcome
 from tests.faults.story import Lane, lanes_in
 
