@@ -8,8 +8,9 @@ from pathlib import Path
 from rollout.controllers.application import ApplicationController
 from rollout.controllers.context import Context
 from rollout.controllers.gitrepository import GitRepositoryController
+from rollout.controllers.notifications import Notifications
 from rollout.controllers.workshop import GitWorkshop
-from rollout.kube.client import unfenced
+from rollout.kube.client import KubeClient, unfenced
 from rollout.kube.resources import GIT_REPOSITORIES
 
 
@@ -24,7 +25,12 @@ class GitControllers:
 
 @asynccontextmanager
 async def git_controllers(
-    context: Context, data_dir: Path, fence: Callable[[], object] = unfenced
+    context: Context,
+    data_dir: Path,
+    fence: Callable[[], object] = unfenced,
+    *,
+    plain: KubeClient | None = None,
+    leads: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[GitControllers]:
     """Make the controllers of GitRepository and Application.
 
@@ -32,11 +38,15 @@ async def git_controllers(
         context: client, caches, clock, queue.
         data_dir: folder of the mirrors.
         fence: raises LeadershipLost where this replica may not write; asked right before each push.
+        plain: a client without a fence, by which a replica that does not lead tells the leader of notifications.
+        leads: whether this replica leads.
     """
     workshop = GitWorkshop(data_dir / "git", context.now, lambda key: context.enqueue(GIT_REPOSITORIES, key))
+    client = plain or context.client
+    notifications = Notifications(workshop, context.caches[GIT_REPOSITORIES], client, leads, context.now)
     async with workshop:
         yield GitControllers(
             GitRepositoryController(context, workshop),
             ApplicationController(context, workshop, fence),
-            workshop.webhook,
+            notifications.take,
         )

@@ -8,20 +8,20 @@ import msgspec
 
 from rollout.api.application import Application
 from rollout.api.gitrepository import GitRepository, GitRepositorySpec
-from rollout.api.keys import REFRESH
+from rollout.api.keys import NOTIFIED, REFRESH
 from rollout.api.validate_git import validate_git_repository
 from rollout.controllers.application_world import source_key
 from rollout.controllers.context import Context, publish
 from rollout.controllers.gitjobs import RepositoryState, carried, fetch_job
+from rollout.controllers.notifications import receiver
 from rollout.controllers.recent import push_refusal, reverts_last_hour
 from rollout.controllers.workshop import BUSY_SECONDS, Fetched, GitWorkshop, fault, read_secret
 from rollout.domain.sync.objects import Rendered
 from rollout.domain.sync.repository import RepositoryWorld, decide_repository
 from rollout.errors import CoalmineError, InvalidSpec
-from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret, decode_secret
+from rollout.git.credentials import ANONYMOUS, Credentials, credentials_from_secret
 from rollout.git.mirror import normalised_url
 from rollout.git.signing import signing_key_from_secret
-from rollout.git.webhook import webhook_path
 from rollout.kube.cache import Key
 from rollout.kube.resources import APPLICATIONS, GIT_REPOSITORIES
 
@@ -69,7 +69,7 @@ class GitRepositoryController:
             transient=state.transient,
             tried_at=fetched.at,
             tried_generation=fetched.generation,
-            hinted=key in self._workshop.hints or _asked(repository) != fetched.refresh,
+            hinted=key in self._workshop.hints or _hints(repository) != (fetched.refresh, fetched.notified),
             refresh_asked=_asked(repository),
             refresh_answered=fetched.refresh,
             fetching=self._workshop.background.is_running(f"fetch {key[0]}/{key[1]}"),
@@ -85,7 +85,7 @@ class GitRepositoryController:
         spec, before = repository.spec, self._workshop.fetch_of(key, uid)
         state, path, token, problem = before.state, "", "", ""
         try:
-            path, token = await self._webhook(key, spec)
+            path, token = await receiver(self._context.client, key, spec)
             credentials = await self._credentials(key[0], spec)
             problem = await self._write_problem(key[0], spec)
             state = await fetch_job(self._workshop.pool, spec, credentials, before.state)
@@ -99,7 +99,7 @@ class GitRepositoryController:
         changed = await self._changed(spec.url, before.state.commit, state.commit)
         now = self._context.now()
         url = normalised_url(spec.url)
-        fetched = Fetched(uid, url, state, now, generation, path, token, problem, _asked(repository))
+        fetched = Fetched(uid, url, state, now, generation, path, token, problem, *_hints(repository))
         self._workshop.remember_fetch(key, fetched)
         self._context.enqueue(GIT_REPOSITORIES, key)
         if (state.commit, state.error) != (before.state.commit, before.state.error):
@@ -146,17 +146,6 @@ class GitRepositoryController:
         memory.report = taken
         return True
 
-    async def _webhook(self, key: Key, spec: GitRepositorySpec) -> tuple[str, str]:
-        """Path and token of the receiver; empty without one."""
-        if spec.webhook is None:
-            return "", ""
-        field = "spec.webhook.secretRef"
-        data = await read_secret(self._context.client, key[0], spec.webhook.secret_ref, field)
-        token = decode_secret(data, field).get("token", "").strip()
-        if not token:
-            raise InvalidSpec(field, "the Secret has no key `token`", "add a random token")
-        return webhook_path(*key, token), token
-
     async def _credentials(self, namespace: str, spec: GitRepositorySpec) -> Credentials:
         if spec.secret_ref is None:
             return ANONYMOUS
@@ -184,3 +173,8 @@ class GitRepositoryController:
 def _asked(repository: GitRepository) -> str:
     """The annotation by which a person asks for a look at the host now; any new value will do."""
     return repository.metadata.annotations.get(REFRESH, "")
+
+
+def _hints(repository: GitRepository) -> tuple[str, str]:
+    """What people, and replicas that stand by, ask by annotations."""
+    return _asked(repository), repository.metadata.annotations.get(NOTIFIED, "")

@@ -16,6 +16,7 @@ from rollout.controllers.failuremodel import FailureModelController
 from rollout.controllers.git import git_controllers
 from rollout.controllers.rollout import RolloutController
 from rollout.controllers.service import ServiceController
+from rollout.kube.client import KubeClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,15 @@ class Surroundings:
     Attributes:
         data_dir: Git mirrors; may be lost at any time.
         fence: raises LeadershipLost where this replica may not write.
+        plain: a client without a fence, for what does not need the Lease.
+        leads: whether this replica acts.
         metric_addresses: host patterns that namespaced templates may query; none: every address.
     """
 
     data_dir: Path
     fence: Callable[[], object]
+    plain: KubeClient
+    leads: Callable[[], bool]
     metric_addresses: tuple[str, ...] = ()
 
 
@@ -45,7 +50,7 @@ class Controllers:
 async def controllers(context: Context, around: Surroundings) -> AsyncIterator[Controllers]:
     """Make all controllers, and end their jobs with them."""
     async with (
-        git_controllers(context, around.data_dir, around.fence) as git,
+        git_controllers(context, around.data_dir, around.fence, plain=around.plain, leads=around.leads) as git,
         Background() as jobs,
         aiohttp.ClientSession() as session,
     ):

@@ -14,7 +14,6 @@ from rollout.domain.sync.plan import RevertOutcome
 from rollout.domain.sync.world import ApplyReport, PruneReport
 from rollout.errors import InvalidSpec
 from rollout.git.pool import GitPool
-from rollout.git.webhook import Delivery, ReplayGuard, verify
 from rollout.kube.cache import Key
 from rollout.kube.client import KubeClient
 from rollout.kube.resources import SECRETS
@@ -22,14 +21,6 @@ from rollout.render.render import Scopes
 
 BUSY_SECONDS = 1.0
 """When a job is tried again that could not be started, since as many run as may."""
-
-_HTTP_STATUS = {
-    Delivery.ACCEPTED: 202,
-    Delivery.TOO_LARGE: 413,
-    Delivery.UNSIGNED: 401,
-    Delivery.WRONG_SIGNATURE: 401,
-    Delivery.TOO_OLD: 401,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +38,8 @@ class Fetched:
     write_problem: str = ""
     refresh: str = ""
     """Value of the annotation `coalmine.dev/refresh` that was answered."""
+    notified: str = ""
+    """Value of the annotation `coalmine.dev/notified` that was answered."""
 
 
 @dataclass(slots=True)
@@ -88,7 +81,6 @@ class GitWorkshop:
         self.hints: set[Key] = set()
         self.memories: dict[Key, Memory] = {}
         self._now, self._hinted = now, hinted
-        self._guard = ReplayGuard()
 
     async def __aenter__(self) -> Self:
         await self.pool.__aenter__()
@@ -124,19 +116,6 @@ class GitWorkshop:
     def _drop_mirror(self, url: str) -> None:
         if url and all(other.url != url for other in self.fetched.values()):
             self.background.start(f"drop {url}", lambda: self.pool.drop(url))
-
-    async def webhook(self, path: str, headers: dict[str, str], body: bytes) -> int:
-        """Take one notification: an HTTP status out; an accepted one makes its repository be fetched at once."""
-        known = next(((key, f) for key, f in self.fetched.items() if f.webhook_path == path), None)
-        if known is None:
-            return 404
-        delivery = verify(body, headers, known[1].webhook_token, self._now())
-        # Only a signed id tells a copy from a second push; other copies cost one question to the host a second.
-        identity = headers.get("webhook-id", "")
-        # One sender's ids are not another's.
-        if delivery is Delivery.ACCEPTED and (not identity or self._guard.is_new(f"{path} {identity}", self._now())):
-            self.hint(known[0])
-        return _HTTP_STATUS[delivery]
 
     def hint(self, key: Key) -> None:
         """There may be something new in a GitRepository: ask the host soon."""

@@ -93,3 +93,7 @@ class ReplayGuard:
         if len(self._seen) > _REMEMBERED_MAX:
             self._seen.popitem(last=False)
         return True
+
+    def forget(self, identity: str) -> None:
+        """What this id announced came to nothing: a copy is welcome."""
+        self._seen.pop(hashlib.sha256(identity.encode()).digest(), None)

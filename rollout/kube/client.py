@@ -1,7 +1,6 @@
 """Requests to the API server: every write is fenced by the Lease, every answer is bounded, every refusal typed."""
 
 import asyncio
-import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -200,8 +199,8 @@ class KubeClient:
 
 def _decode(text: bytes) -> Json:
     try:
-        answer = json.loads(text)
-    except ValueError:
+        answer = msgspec.json.decode(text)
+    except msgspec.DecodeError:
         answer = {"message": text[:500].decode(errors="replace")}
     return answer if isinstance(answer, dict) else {"message": str(answer)[:500]}
 

@@ -98,7 +98,13 @@ class Operator:
             self._elector = self._make_elector()
             fenced = KubeClient(self._connection, self._elector.fence, self.metrics.observe_request)
             self._recorder = EventRecorder(fenced, self.metrics)
-            around = Surroundings(self.settings.data_dir, self._elector.fence, self.settings.metric_addresses)
+            around = Surroundings(
+                self.settings.data_dir,
+                self._elector.fence,
+                self._plain,
+                lambda: self._acting,
+                self.settings.metric_addresses,
+            )
             count, later = self.metrics.count_action, partial(self._enqueue, later=True)
             context = Context(fenced, self.caches, now, self._recorder, self._enqueue, count, later)
             async with controllers(context, around) as found:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from rollout.kube.resources import HTTP_ROUTES, LEASES
+from rollout.git.webhook import sign
+from rollout.kube.resources import GIT_REPOSITORIES, HTTP_ROUTES, LEASES
+from rollout.sandbox.demo.manifests import secret
 from tests.stories.stage import Stage, manifests
+from tests.stories.test_webhook import BODY, FILE, TOKEN, notify_at, receiver
 from tests.support.audit import Write, writes
 from tests.support.relay import Relay
 from tests.support.replicas import LEASE_NAMESPACE, Replica, own_operators
@@ -130,3 +133,35 @@ def test_a_leader_that_is_told_to_end_hands_over_what_it_was_doing(
             return claimed - told_at
 
     record_property("hand_over_seconds", round(stage.play(story()), 3))
+
+
+def test_a_push_that_is_announced_to_the_replica_that_stands_by_arrives_at_once(stage: Stage) -> None:
+    async def story() -> None:
+        stage.image("told:1")
+        stage.image("told:2")
+        leader, standby = Replica(stage, SECOND), Replica(stage, FIRST)
+        async with own_operators(stage, leader, standby):
+            await leader.start()
+            await leader.until_leading()
+            await standby.start()
+            hook = {"metadata": {"name": "hook", "namespace": stage.namespace}}
+            await stage.create({**secret("hook", {"token": TOKEN}), **hook})
+            webhook = {"secretRef": {"name": "hook"}}
+            # Suspended until there is something to fetch, so that nobody has a reason to look again for an hour.
+            person = await stage.repository(write=False, interval="1h", webhook=webhook, suspend=True)
+            person.push("Deploy 1", {FILE: manifests(stage, "told:1", replicas=1, steps="[]")})
+            await stage.patch(GIT_REPOSITORIES, "config", {"spec": {"suspend": False}})
+            await stage.application()
+            await stage.until_healthy("told:1")
+            path, port = await receiver(stage), standby.port_of("webhook")
+
+            person.push("Release 2", {FILE: manifests(stage, "told:2", replicas=1, steps="[]")})
+            assert await notify_at(port, path, {"X-Signature": sign(BODY, "another token")}) == 401
+            assert await notify_at(port, path[:-1] + "_", {"X-Signature": sign(BODY, TOKEN)}) == 404
+            assert written(stage, FIRST) == [], "a notification of anybody makes nobody write"
+            assert await notify_at(port, path, {"X-Signature": sign(BODY, TOKEN)}) == 202
+            await stage.until_healthy("told:2")
+            assert {(w.resource, w.name) for w in written(stage, FIRST)} == {("gitrepositories", "config")}
+            assert (await standby.metrics())["coalmine_leader"] == 0
+
+    stage.play(story())

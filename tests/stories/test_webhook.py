@@ -17,10 +17,14 @@ BODY = b'{"ref": "refs/heads/main"}'
 
 async def notify(stage: Stage, path: str, headers: dict[str, str], body: bytes = BODY) -> int:
     """Send a notification as a Git host does; returns the operator's HTTP status."""
-    url = f"http://127.0.0.1:{stage.box.plan.ports['webhook']}{path}"
+    return await notify_at(stage.box.plan.ports["webhook"], path, headers, body)
+
+
+async def notify_at(port: int, path: str, headers: dict[str, str], body: bytes = BODY) -> int:
+    """The same to whichever replica listens there."""
     async with (
         aiohttp.ClientSession() as session,
-        session.post(url, data=io.BytesIO(body), headers=headers) as response,
+        session.post(f"http://127.0.0.1:{port}{path}", data=io.BytesIO(body), headers=headers) as response,
     ):
         return response.status
 

@@ -100,6 +100,10 @@ class Replica:
         """Whether its caches are complete."""
         return await self._ask("health", "/readyz") == "ok"
 
+    def port_of(self, server: str) -> int:
+        """Where one of its HTTP servers listens: `health`, `metrics`, `webhook`."""
+        return int(json.loads((self.folder / "ports.json").read_text())[server])
+
     async def metrics(self) -> Mapping[str, float]:
         """Its metrics, by name and labels as they are exposed; none while it does not answer."""
         lines = (await self._ask("metrics", "/metrics")).splitlines()
@@ -110,10 +114,9 @@ class Replica:
         """What one of its HTTP servers says; nothing while it does not."""
         timeout = aiohttp.ClientTimeout(total=5)
         with contextlib.suppress(OSError, ValueError, aiohttp.ClientError, TimeoutError):
-            port = json.loads((self.folder / "ports.json").read_text())[server]
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(f"http://127.0.0.1:{port}{path}") as answer,
+                session.get(f"http://127.0.0.1:{self.port_of(server)}{path}") as answer,
             ):
                 return await answer.text()
         return ""

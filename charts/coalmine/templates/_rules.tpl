@@ -20,9 +20,9 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
-# The revision, the finalizer, the heard annotation.
+# The revision, the finalizer, the heard annotation; a push that a replica which stands by passes on.
 - apiGroups: [coalmine.dev]
-  resources: [rollouts, applications]
+  resources: [rollouts, applications, gitrepositories]
   verbs: [patch]
 # What a Rollout drives.
 - apiGroups: [apps]

@@ -5,16 +5,17 @@ The hash is `SafeEncode(decimal(fnv32a(json + collision count)))` over Go's JSON
 forms are known; a ReplicaSet made under either is recognised.
 """
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from rollout.api.gojson import TEMPLATE_029, TEMPLATE_034, encode
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _REMEMBERED_MAX = 1024
-_REMEMBERED_CHARACTERS_MAX = 1 << 15
+_REMEMBERED_BYTES_MAX = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,15 @@ def pod_hashes(template: dict[str, Any], collision_count: int | None = None) -> 
 
     A template is asked for at every turn and changes seldom, so small ones are remembered by their text.
     """
-    text = json.dumps(template, separators=(",", ":"))
-    if len(text) > _REMEMBERED_CHARACTERS_MAX:
+    text = msgspec.json.encode(template)
+    if len(text) > _REMEMBERED_BYTES_MAX:
         return computed_pod_hashes(template, collision_count)
     return _remembered(text, collision_count)
 
 
 @lru_cache(maxsize=_REMEMBERED_MAX)
-def _remembered(text: str, collision_count: int | None) -> PodHashes:
-    return computed_pod_hashes(json.loads(text), collision_count)
+def _remembered(text: bytes, collision_count: int | None) -> PodHashes:
+    return computed_pod_hashes(msgspec.json.decode(text), collision_count)
 
 
 def computed_pod_hashes(template: dict[str, Any], collision_count: int | None = None) -> PodHashes:

@@ -65,6 +65,8 @@ def test_a_copy_counts_once_and_the_memory_is_bounded() -> None:
     assert guard.is_new("one", 0)
     assert not guard.is_new("one", 299)
     assert guard.is_new("one", 301)
+    guard.forget("one")
+    assert guard.is_new("one", 301)
     for number in range(5000):
         assert guard.is_new(str(number), 302)
     assert len(guard._seen) <= 4096
