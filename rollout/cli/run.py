@@ -42,15 +42,12 @@ def add(commands: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
-    import uvloop
-
     from rollout.runtime.telemetry import set_up_logging
 
     set_up_logging(arguments.log_format, arguments.log_level)
     settings = _settings(arguments)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_until_stopped(settings))
+    return asyncio.run(_until_stopped(settings))
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
