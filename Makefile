@@ -34,9 +34,9 @@ unit: setup ## the pure core and small parts, with the branch coverage of the co
 notebooks: setup ## the notebooks, from their first cell to their last
 	$(PYTEST) $(PARALLEL) tests/notebooks
 servers: setup ## real servers: API, Git, gateway, metrics, command line
-	$(PYTEST) $(PARALLEL) tests/servers tests/conformance
+	$(PYTEST) -n 3 --dist loadfile tests/servers tests/conformance
 stories: setup ## the whole loop, with real processes, clients and Git
-	$(PYTEST) -n 2 --dist worksteal tests/stories
+	$(PYTEST) -n 3 --dist worksteal tests/stories
 binaries: setup ## build the programs of real clusters, once; MINORS=all: of both minors of Kubernetes
 	CLUSTER_MINORS=$(if $(MINOR),all,$(MINORS)) $(PY) -m tests.cluster.binaries
 cluster-tests: binaries ## the loop on a real control plane, with Contour, Envoy, Gitea and Prometheus; MINORS=all: on two
@@ -47,9 +47,9 @@ leaks: setup ## 500 rollouts created, updated, aborted and deleted; LEAK_ROLLOUT
 	LEAK_ROLLOUTS=$(or $(LEAK_ROLLOUTS),500) $(PYTEST) tests/stories/test_leaks.py
 chart: setup ## the Helm chart, rendered by Helm
 	$(PYTEST) tests/chart
-faults-ci: setup ## the bad-release story while connections fail (8 seeds), and with the operator killed at every third action
+faults-ci: setup ## the bad-release story while connections fail (20 seeds), and with the operator killed at every action
 	$(PYTEST) tests/faults
-faults: setup ## the same with SEEDS=200 seeds and at every action, with what became of each; LANES=3 at a time
+faults: setup ## the same with SEEDS=200 seeds, and with what became of each; LANES=3 at a time
 	$(PY) -m tests.faults --seeds $(or $(SEEDS),200) --lanes $(or $(LANES),3)
 kills: setup ## the operator killed at every action of the bad-release story, on a real control plane
 	$(PY) -m tests.cluster.binaries

@@ -1,6 +1,8 @@
 """`make bench`: what the operator costs and how fast it reacts, on the embedded API server and on a real one.
 
-    python -m tests.benchmarks [--size quick|medium|full] [--server embedded|real] [--only FAMILY]... [--against FILE]
+    python -m tests.benchmarks [--size quick|medium|full] [--server SERVER]... [--only FAMILY]... [--against FILE]
+
+The third server is the real one with Argo Rollouts in the operator's place, for what both do.
 
 Prints tables, and keeps everything as JSON in `results/`. A run of everything takes about an hour.
 """
@@ -12,13 +14,14 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.operator import canaries, core, events, idle, machine, reaction, startup, sync
+from tests.benchmarks.operator import argo, canaries, core, events, idle, machine, reaction, real, startup, sync
 from tests.benchmarks.operator.bed import Bed, tell
 from tests.benchmarks.operator.figures import Figure, comparison, of_json, table
-from tests.benchmarks.operator.real import RealBed, missing
+from tests.benchmarks.operator.real import RealBed
 from tests.benchmarks.operator.settings import SIZES, Size
 
 Json = dict[str, Any]
@@ -33,7 +36,10 @@ FAMILIES: dict[str, Measure] = {
     "startup": startup.measure,
     "sync": sync.measure,
 }
-SERVERS: dict[str, type[Bed]] = {"embedded": Bed, "real": RealBed}
+SERVERS: dict[str, type[Bed]] = {"embedded": Bed, "real": RealBed, "argo-rollouts": argo.ArgoBed}
+MISSING = {"real": real.missing, "argo-rollouts": argo.missing}
+PEER = ("canaries", "idle", "startup")
+"""The families in which the peer does what we do."""
 
 
 def main() -> None:
@@ -45,12 +51,13 @@ def main() -> None:
     print(f"\n## Pure decisions\n\n{table(core.measure(size))}", flush=True)
     failed: list[str] = []
     for server in arguments.server or SERVERS:
-        why = missing() if server == "real" else ""
+        why = MISSING[server]() if server in MISSING else ""
         if why:
             print(f"\n## {server}: left out\n\n{why}", flush=True)
             continue
         kept = arguments.out / _file(server, arguments.size)
-        measured = {family: _measured(server, family, size, failed) for family in arguments.only or FAMILIES}
+        families = [one for one in arguments.only or FAMILIES if server != "argo-rollouts" or one in PEER]
+        measured = {family: _measured(server, family, size, failed) for family in families}
         result = _keep(kept, SERVERS[server].server, facts, {name: one for name, one in measured.items() if one})
         if arguments.against:
             _compare(result, json.loads(arguments.against.read_text()))
@@ -85,7 +92,9 @@ def _measured(server: str, family: str, size: Size, failed: list[str]) -> list[F
 async def _family(bed_class: type[Bed], measure: Measure, size: Size) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="coalmine-bench-") as folder:
         async with bed_class(Path(folder)) as bed:
-            return await measure(bed, size)
+            found = await measure(bed, size)
+    # The targets are ours, not a peer's.
+    return [replace(one, target=None, peer="") for one in found] if bed_class is argo.ArgoBed else found
 
 
 def _file(server: str, size: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 from tests.faults.lanes import Outcome
 from tests.faults.seeds import failed_once, seeds
 
-IN_CI = 8
+IN_CI = 20
 """Those of many that fit into CI; `make faults` plays 200."""
 
 

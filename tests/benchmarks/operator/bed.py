@@ -15,7 +15,7 @@ from typing import Any, Self
 from rollout.errors import Conflict
 from rollout.kube.client import KubeClient
 from rollout.kube.connection import Connection
-from rollout.kube.resources import NAMESPACES, Resource
+from rollout.kube.resources import NAMESPACES, ROLLOUTS, Resource
 from rollout.sandbox.box import Sandbox
 from rollout.sandbox.informer import Informer
 from rollout.sandbox.parts import Part
@@ -34,6 +34,8 @@ class Bed(Sandbox):
     """The embedded API server with what a benchmark needs; as an asynchronous context it runs."""
 
     server = "embedded"
+    rollouts = ROLLOUTS
+    """The kind that is released."""
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
@@ -74,9 +76,13 @@ class Bed(Sandbox):
     async def start_operator(self, *more: str) -> None:
         """Start `coalmine run` with the Lease of its defaults, and wait until its caches are complete."""
         part = self._operator()
-        part.command = [*part.command, "--lease-seconds", "15", "--log-format", "json", *more]
+        part.command = [*part.command, *self._options(), *more]
         self.parts[part.name] = part
         await part.start()
+
+    def _options(self) -> tuple[str, ...]:
+        """The defaults of a cluster, where the sandbox has others."""
+        return ("--lease-seconds", "15", "--log-format", "json")
 
     async def stop_operator(self) -> None:
         await self.parts["operator"].stop()

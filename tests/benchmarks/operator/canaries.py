@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from rollout.kube.resources import ROLLOUTS
 from rollout.sandbox.informer import Informer
 from tests.benchmarks.operator import audit
 from tests.benchmarks.operator.bed import Bed, at_once, tell, until
@@ -21,7 +20,7 @@ PATCH_IMAGE = "/spec/template/spec/containers/0/image"
 def healthy(obj: Json) -> bool:
     """Whether a Rollout has taken its spec to its end."""
     status = obj.get("status") or {}
-    current = status.get("observedGeneration") == obj["metadata"]["generation"]
+    current = str(status.get("observedGeneration")) == str(obj["metadata"]["generation"])
     return bool(current and status.get("phase") == "Healthy" and status.get("currentPodHash") == status.get("stableRS"))
 
 
@@ -29,7 +28,7 @@ async def deploy(bed: Bed, rollouts: Informer, names: list[str], replicas: int =
     """Create Rollouts, and wait until they are healthy."""
     tell(f"  deploying {len(names)} Rollouts")
     canary = two_steps(pause_seconds)
-    await bed.create(ROLLOUTS, (rollout(name, "app:v1", canary, replicas) for name in names))
+    await bed.create(bed.rollouts, (rollout(name, "app:v1", canary, replicas, bed.rollouts) for name in names))
     await settled(rollouts, set(names))
 
 
@@ -45,7 +44,7 @@ async def settled(rollouts: Informer, names: set[str]) -> None:
 async def measure(bed: Bed, size: Size) -> list[Figure]:
     """Calls, CPU, memory and time of each number of concurrent canaries; a release a repetition."""
     await bed.start_operator()
-    rollouts = await bed.watch(ROLLOUTS)
+    rollouts = await bed.watch(bed.rollouts)
     found: list[Figure] = []
     deployed: list[str] = []
     for number in size.canaries:
@@ -90,6 +89,6 @@ async def _release(bed: Bed, rollouts: Informer, names: list[str], image: str) -
 
     async def one(name: str) -> None:
         # The answer goes into our cache: what the Rollout was before would still look healthy.
-        rollouts.cache.put(await bed.client.json_patch(ROLLOUTS, NAMESPACE, name, patch))
+        rollouts.cache.put(await bed.client.json_patch(bed.rollouts, NAMESPACE, name, patch))
 
     await at_once(one(name) for name in names)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-from rollout.kube.resources import ROLLOUTS
 from tests.benchmarks.operator import audit
 from tests.benchmarks.operator.bed import Bed, tell
 from tests.benchmarks.operator.canaries import deploy
@@ -15,7 +14,7 @@ async def measure(bed: Bed, size: Size) -> list[Figure]:
     """A share of one core, and calls, while nothing happens."""
     await bed.start_operator()
     number = size.idle_rollouts
-    await deploy(bed, await bed.watch(ROLLOUTS), [f"r{i}" for i in range(number)])
+    await deploy(bed, await bed.watch(bed.rollouts), [f"r{i}" for i in range(number)])
     shares, calls = [], []
     for _ in range(size.repeat):
         await bed.quiet()

@@ -14,14 +14,14 @@ def named(resource: Resource, name: str, spec: Json) -> Json:
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}
 
 
-def rollout(name: str, image: str, canary: Json, replicas: int = 2) -> Json:
+def rollout(name: str, image: str, canary: Json, replicas: int = 2, kind: Resource = ROLLOUTS) -> Json:
     """A Rollout whose pods go at once when they are told to."""
     labels = {"app": name}
     container = {"name": "app", "image": image, "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}
     template = {"metadata": {"labels": labels}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]}}
     selector = {"matchLabels": labels}
     spec = {"replicas": replicas, "selector": selector, "template": template, "strategy": {"canary": canary}}
-    return named(ROLLOUTS, name, spec)
+    return named(kind, name, spec)
 
 
 def two_steps(pause_seconds: int) -> Json:

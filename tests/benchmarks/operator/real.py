@@ -37,11 +37,11 @@ ROOM = ("--max-requests-inflight", "2000", "--max-mutating-requests-inflight", "
 def missing() -> str:
     """What this machine lacks for a real control plane, in words; empty where nothing is."""
     wanted = (binaries.KUBERNETES[binaries.MINORS[0]], binaries.ETCD)
-    absent = [tool.folder for tool in wanted if not _built(tool)]
+    absent = [tool.folder for tool in wanted if not built(tool)]
     return f"{' and '.join(absent)} not built; `python -m tests.cluster.binaries` builds them" if absent else ""
 
 
-def _built(tool: binaries.Tool) -> bool:
+def built(tool: binaries.Tool) -> bool:
     """Whether a tool's programs are there; a benchmark builds none."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     kept = binaries._cache() / f"{tool.folder}-{binaries._digest(tool)}"

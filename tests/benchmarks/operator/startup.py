@@ -2,7 +2,6 @@
 
 import time
 
-from rollout.kube.resources import ROLLOUTS
 from tests.benchmarks.operator.bed import Bed, tell
 from tests.benchmarks.operator.canaries import deploy
 from tests.benchmarks.operator.figures import Figure
@@ -19,7 +18,7 @@ async def measure(bed: Bed, size: Size) -> list[Figure]:
     """CPU until the operator has nothing more to do, time until it is ready, and memory."""
     found: list[Figure] = []
     empty = await _starts(bed, size, 0, found)
-    rollouts = await bed.watch(ROLLOUTS)
+    rollouts = await bed.watch(bed.rollouts)
     there, first = 0, 0.0
     for number in size.starts:
         await bed.start_operator()
