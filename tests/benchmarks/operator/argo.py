@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator
 
 import yaml
 
-from rollout.kube.resources import Resource
+from rollout.kube.client import KubeClient
+from rollout.kube.connection import Connection
+from rollout.kube.resources import NAMESPACES, Resource
 from rollout.sandbox.parts import Part, free_port
 from tests.benchmarks.operator.real import RealBed, built
 from tests.cluster import binaries
 
 VERSION = "1.8.3"
+LEASE_NAMESPACE = "argo-rollouts"
 CRDS = tuple(
     f"manifests/crds/{name}-crd.yaml"
     for name in ("rollout", "analysis-run", "analysis-template", "cluster-analysis-template", "experiment")
@@ -33,6 +36,11 @@ class ArgoBed(RealBed):
             yield part
         folder = binaries.folder_of(ARGO_ROLLOUTS)
         await self._define(yaml.safe_load((folder / path).read_text()) for path in CRDS)
+        connection = Connection(str(self.kubeconfig))
+        try:
+            await KubeClient(connection).create(NAMESPACES, {"metadata": {"name": LEASE_NAMESPACE}})
+        finally:
+            await connection.close()
 
     def _operator(self) -> Part:
         health, metrics = free_port(), free_port()
