@@ -151,21 +151,23 @@ class Operator:
         served: list[Resource] = []
         for resource in REQUIRED:
             told = False
-            while await self._discover(resource) is None:
+            while not await self._is_served(resource):
                 if not told:
                     log.warning("%s is not served yet; apply the CRDs (crds/)", resource.kind)
                     told = True
                 await asyncio.sleep(CRD_WAIT_SECONDS)
             served.append(resource)
-        served += [resource for resource in OPTIONAL if await self._discover(resource) is not None]
+        served += [resource for resource in OPTIONAL if await self._is_served(resource)]
         self._served = tuple(served)
 
-    async def _discover(self, resource: Resource) -> Resource | None:
-        try:
-            return await self._plain.discover(resource.api_version, resource.kind)
-        except (Transient, ApiError) as error:
-            log.warning("the API server does not tell its kinds: %s", error)
-            return None
+    async def _is_served(self, resource: Resource) -> bool:
+        """Ask until there is an answer: a kind that was not told of would be taken for one that is not there."""
+        while True:
+            try:
+                return await self._plain.discover(resource.api_version, resource.kind) is not None
+            except (Transient, ApiError) as error:
+                log.warning("the API server does not tell its kinds: %s", error)
+                await asyncio.sleep(CRD_WAIT_SECONDS)
 
     async def _watch(self) -> None:
         """Watch what is served, and begin again once more is."""
@@ -188,7 +190,9 @@ class Operator:
         """A cluster may get the Gateway API after us."""
         for resource in OPTIONAL:
             try:
-                if resource in self._served or await self._discover(resource) is None:
+                if resource in self._served:
+                    continue
+                if await self._plain.discover(resource.api_version, resource.kind) is None:
                     continue
                 await self._fill(resource, patient=False)
             except CoalmineError as error:

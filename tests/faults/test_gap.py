@@ -11,14 +11,14 @@ import pytest
 import yaml
 from aiohttp import web
 
-from rollout.kube.resources import PODS, REPLICA_SETS, ROLLOUTS, Resource
+from rollout.kube.resources import HTTP_ROUTES, PODS, REPLICA_SETS, ROLLOUTS, Resource
 from tests.faults.cluster import Cluster
 from tests.faults.executioner import is_action
 from tests.faults.operators import Operator
 from tests.faults.plan import KUBERNETES, WATCHES, Fault, Place, Plan, Trouble
 from tests.faults.proxy import FaultProxy
 from tests.faults.story import trusting
-from tests.stories.stage import Stage
+from tests.stories.stage import Stage, route
 
 Json = dict[str, Any]
 WATCHED = (ROLLOUTS, REPLICA_SETS, PODS)
@@ -213,5 +213,33 @@ def test_an_operator_that_gets_no_answer_at_its_start_begins_when_it_does(
             await it.stage.until("the cache is right", it.the_cache_is_right)
             await it.rollout("late", 2)
             assert it.operator.running
+
+    runner.run(story())
+
+
+def test_a_kind_that_the_api_server_does_not_tell_of_once_is_not_taken_for_one_that_is_not_there(
+    cluster: Cluster, runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    refused = list[str]()
+
+    def once(request: web.Request) -> Trouble | None:
+        """The Gateway API is optional, so the operator may begin without it; but only where there is none."""
+        if request.path.rstrip("/") != f"/apis/{HTTP_ROUTES.api_version}" or refused:
+            return None
+        refused.append(request.path)
+        return Trouble(Fault.BUSY)
+
+    async def story() -> None:
+        async with scene(cluster, tmp_path, runner) as it:
+            await it.operator.stop()
+            it.api.gate = once
+            await it.operator.start()
+
+            async def route_is_known() -> bool:
+                return await it.operator.metric(f'coalmine_cached_objects{{kind="{HTTP_ROUTES.kind}"}}') == 1
+
+            await it.stage.apply(route(it.stage))
+            await it.stage.until("the route is known", route_is_known)
+            assert refused
 
     runner.run(story())
