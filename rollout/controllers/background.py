@@ -32,6 +32,13 @@ class Background:
         if self._group is not None:
             await self._group.__aexit__(kind, error, trace)
 
+    async def cancel(self) -> None:
+        """End all jobs; later ones may be started."""
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def is_running(self, name: str) -> bool:
         """Whether the job of a name has not ended yet."""
         return name in self._tasks

@@ -21,6 +21,8 @@ class GitControllers:
     repositories: GitRepositoryController
     applications: ApplicationController
     webhook: Callable[[str, dict[str, str], bytes], Awaitable[int]]
+    begin: Callable[[], Awaitable[None]]
+    """Begins a term of leading."""
 
 
 @asynccontextmanager
@@ -49,4 +51,5 @@ async def git_controllers(
             GitRepositoryController(context, workshop),
             ApplicationController(context, workshop, fence),
             notifications.take,
+            workshop.begin,
         )

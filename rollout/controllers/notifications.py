@@ -1,11 +1,12 @@
 """Git's notifications: verified, then told to whoever leads. A balancer may bring them to any replica.
 
 Who leads asks the host itself. Who stands by asks the leader, by an annotation of the GitRepository: a hint decides
-nothing, so this one write needs no Lease. (People's own annotation, `coalmine.dev/refresh`, has somebody who waits.)
+nothing, so this write needs no Lease. (People's own annotation, `coalmine.dev/refresh`, has somebody who waits.)
 """
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ from rollout.kube.resources import GIT_REPOSITORIES
 ASKED_AGAIN_SECONDS = 1.0
 """Signed copies must not make the API server busy: the leader is asked once in so many seconds about a repository."""
 TOKEN_SECONDS = 10.0
-"""Nor must unsigned ones: for so long a Secret is not read again."""
+"""Nor must unsigned ones: for so long a Secret is not read again; after an error for a second."""
 
 log = logging.getLogger("coalmine.notifications")
 
@@ -58,6 +59,7 @@ class Notifications:
         client: reads Secrets and writes the annotation, whoever leads.
         leads: whether this replica acts.
         now: epoch seconds.
+        elapsed: seconds that only grow.
     """
 
     def __init__(
@@ -67,38 +69,40 @@ class Notifications:
         client: KubeClient,
         leads: Callable[[], bool],
         now: Callable[[], float],
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._workshop, self._repositories, self._client = workshop, repositories, client
-        self._leads, self._now = leads, now
+        self._leads, self._now, self._elapsed = leads, now, elapsed
         self._guard = ReplayGuard()
-        self._tokens: dict[str, tuple[str, float]] = {}
-        self._asking: set[Key] = set()
+        self._tokens: dict[tuple[Key, str], tuple[asyncio.Task[str], float]] = {}
+        self._asking: dict[Key, asyncio.Task[None]] = {}
         self._asked: dict[Key, float] = {}
 
     async def take(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """Take one notification: an HTTP status out; an accepted one makes its repository be fetched at once."""
+        if not self._repositories.synced:
+            return 503
         try:
             key, token = await self._known(path)
             if key is None:
                 return 404
             delivery = verify(body, headers, token, self._now())
             if delivery is Delivery.ACCEPTED:
-                await self._accept(key, path, headers.get("webhook-id", ""))
+                # Only a signed id tells a copy from a second push.
+                identity = headers.get("webhook-id", "") if "webhook-signature" in headers else ""
+                await self._accept(key, f"{path} {identity}" if identity else "")
         except CoalmineError as error:
-            log.warning("a notification is refused, since the API server does not answer: %s", error)
+            log.warning("a notification could not be passed on: %s", error)
             return 503
         return _HTTP_STATUS[delivery]
 
-    async def _accept(self, key: Key, path: str, identity: str) -> None:
-        """Only a signed id tells a copy from a second push; other copies cost one question to the host a second."""
-        theirs = f"{path} {identity}"  # One sender's ids are not another's.
-        if identity and not self._guard.is_new(theirs, self._now()):
+    async def _accept(self, key: Key, identity: str) -> None:
+        """Tell whoever leads, but of no copy; what could not be told may be sent again."""
+        if identity and self._guard.knows(identity, self._now()):
             return
-        try:
-            await self._tell(key)
-        except BaseException:
-            self._guard.forget(theirs)  # The sender may send it again.
-            raise
+        await self._tell(key)
+        if identity:
+            self._guard.remember(identity, self._now())
 
     async def _known(self, path: str) -> tuple[Key | None, str]:
         """Whose receiver a path is, and its token: from memory where this replica leads, else from the cluster."""
@@ -109,17 +113,24 @@ class Notifications:
         for obj in self._repositories.all():
             if (obj.get("status") or {}).get("webhookPath") == path:
                 token = await self._token(key_of(obj), obj.get("spec"), path)
-                return (key_of(obj), token) if token else (None, "")
+                if token:
+                    return key_of(obj), token
         return None, ""
 
     async def _token(self, key: Key, spec: object, path: str) -> str:
-        """The token, where it still is the one that the path was made of; else none."""
-        token, until = self._tokens.get(path, ("", 0.0))
-        if self._now() >= until:
-            token = await self._read_token(key, spec, path)
-            self._tokens = {known: one for known, one in self._tokens.items() if self._now() < one[1]}
-            self._tokens[path] = token, self._now() + TOKEN_SECONDS
-        return token
+        """The token, where it still is the one that the path was made of; else none; read once for all who ask."""
+        known = self._tokens.get((key, path))
+        if known is None or (known[0].done() and self._elapsed() >= known[1]):
+            now = self._elapsed()
+            self._tokens = {place: one for place, one in self._tokens.items() if now < one[1] or not one[0].done()}
+            known = asyncio.ensure_future(self._read_token(key, spec, path)), now + TOKEN_SECONDS
+            self._tokens[key, path] = known
+        reading, until = known
+        try:
+            return await asyncio.shield(reading)
+        except CoalmineError:
+            self._tokens[key, path] = reading, min(until, self._elapsed() + ASKED_AGAIN_SECONDS)
+            raise
 
     async def _read_token(self, key: Key, spec: object, path: str) -> str:
         try:
@@ -131,16 +142,19 @@ class Notifications:
     async def _tell(self, key: Key) -> None:
         if self._leads():
             self._workshop.hint(key)
-        elif key not in self._asking:  # Else somebody is about to ask, later than this push.
-            await self._ask_the_leader(key)
+            return
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.ensure_future(self._ask_the_leader(key))
+        await asyncio.shield(asking)
 
     async def _ask_the_leader(self, key: Key) -> None:
-        self._asking.add(key)
+        """Write the annotation. Who comes while this waits is served by it; who comes later may bring a later push."""
         try:
-            await asyncio.sleep(self._asked.get(key, 0.0) + ASKED_AGAIN_SECONDS - self._now())
+            await asyncio.sleep(self._asked.get(key, 0.0) + ASKED_AGAIN_SECONDS - self._elapsed())
         finally:
-            self._asking.discard(key)
-        recent = self._now() - ASKED_AGAIN_SECONDS
-        self._asked = {known: at for known, at in self._asked.items() if at > recent} | {key: self._now()}
+            del self._asking[key]
+        recent = self._elapsed() - ASKED_AGAIN_SECONDS
+        self._asked = {known: at for known, at in self._asked.items() if at > recent} | {key: self._elapsed()}
         patch = {"metadata": {"annotations": {NOTIFIED: uuid.uuid4().hex}}}  # Any new value will do.
         await self._client.merge_patch(GIT_REPOSITORIES, *key, patch)

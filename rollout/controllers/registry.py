@@ -44,6 +44,8 @@ class Controllers:
 
     controllers: tuple[Controller, ...]
     webhook: Callable[[str, dict[str, str], bytes], Awaitable[int]]
+    begin: Callable[[], Awaitable[None]]
+    """Begins a term of leading: what a former one has left in memory is forgotten."""
 
 
 @asynccontextmanager
@@ -60,6 +62,7 @@ async def controllers(context: Context, around: Surroundings) -> AsyncIterator[C
         yield Controllers(
             (RolloutController(context), ServiceController(context), runs, models, git.repositories, git.applications),
             git.webhook,
+            git.begin,
         )
 
 

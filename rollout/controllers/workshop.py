@@ -95,6 +95,13 @@ class GitWorkshop:
         finally:
             await self.pool.close()
 
+    async def begin(self) -> None:
+        """Begin a term of leading: others may have led since the last one, so nothing that was known then counts."""
+        await self.background.cancel()
+        self.fetched.clear()
+        self.hints.clear()
+        self.memories.clear()
+
     def memory(self, key: Key, uid: str) -> Memory:
         """The memory of an Application; one of the same name that was made anew begins with none."""
         known = self.memories.get(key)

@@ -63,7 +63,7 @@ def _verify_standard(body: bytes, headers: Mapping[str, str], token: str, now_se
     stamp, identity = headers.get("webhook-timestamp", ""), headers.get("webhook-id", "")
     if not stamp.isascii() or not stamp.isdigit() or not token:
         return Delivery.UNSIGNED
-    signed = f"{identity}.{stamp}.".encode() + body
+    signed = _bytes(f"{identity}.{stamp}.") + body
     wanted = base64.b64encode(hmac.new(token.encode(), signed, hashlib.sha256).digest()).decode()
     given = (part.partition(",") for part in headers["webhook-signature"].split()[:8])
     if not any(version == "v1" and _equal(value, wanted) for version, _, value in given):
@@ -73,7 +73,7 @@ def _verify_standard(body: bytes, headers: Mapping[str, str], token: str, now_se
 
 
 def _equal(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
+    return hmac.compare_digest(_bytes(given), wanted.encode())
 
 
 class ReplayGuard:
@@ -82,18 +82,23 @@ class ReplayGuard:
     def __init__(self) -> None:
         self._seen: OrderedDict[bytes, float] = OrderedDict()
 
-    def is_new(self, identity: str, now_seconds: float) -> bool:
-        """True the first time an id is seen within the window."""
+    def knows(self, identity: str, now_seconds: float) -> bool:
+        """Whether an id was remembered within the window."""
         while self._seen and next(iter(self._seen.values())) < now_seconds - REPLAY_WINDOW_SECONDS:
             self._seen.popitem(last=False)
-        digest = hashlib.sha256(identity.encode()).digest()
-        if digest in self._seen:
-            return False
-        self._seen[digest] = now_seconds
+        return _digest(identity) in self._seen
+
+    def remember(self, identity: str, now_seconds: float) -> None:
+        """What an id announced is done: the next one is a copy."""
+        self._seen[_digest(identity)] = now_seconds
         if len(self._seen) > _REMEMBERED_MAX:
             self._seen.popitem(last=False)
-        return True
 
-    def forget(self, identity: str) -> None:
-        """What this id announced came to nothing: a copy is welcome."""
-        self._seen.pop(hashlib.sha256(identity.encode()).digest(), None)
+
+def _digest(identity: str) -> bytes:
+    return hashlib.sha256(_bytes(identity)).digest()
+
+
+def _bytes(header: str) -> bytes:
+    """A header as it was sent: what is not UTF-8 in it came as lone surrogates."""
+    return header.encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Requests to the API server: every write is fenced by the Lease, every answer is bounded, every refusal typed."""
+"""Requests to the API server: turns' writes are fenced by the Lease, every answer is bounded, every refusal typed."""
 
 import asyncio
 import math
@@ -200,7 +200,7 @@ class KubeClient:
 def _decode(text: bytes) -> Json:
     try:
         answer = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except ValueError:  # What is no JSON, and what is no UTF-8.
         answer = {"message": text[:500].decode(errors="replace")}
     return answer if isinstance(answer, dict) else {"message": str(answer)[:500]}
 

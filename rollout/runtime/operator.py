@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,6 +62,8 @@ REQUIRED = (
 OPTIONAL = (HTTP_ROUTES,)
 """Kinds of others, watched where the cluster serves them."""
 CRD_WAIT_SECONDS = 1.0
+REFUSALS_MAX = 10
+"""So often is an optional kind asked for where nobody may ask; each sweep asks again."""
 TURNS_END_SECONDS_MAX = 5.0
 """Turns are cancelled at the end; one that does not heed it must not keep the Lease from others."""
 
@@ -109,6 +112,7 @@ class Operator:
             context = Context(fenced, self.caches, now, self._recorder, self._enqueue, count, later)
             async with controllers(context, around) as found:
                 self._controllers = {controller.resource: controller for controller in found.controllers}
+                self._begin = found.begin
                 await self._serve(servers, found.webhook)
                 await self._work()
         finally:
@@ -157,17 +161,19 @@ class Operator:
                     told = True
                 await asyncio.sleep(CRD_WAIT_SECONDS)
             served.append(resource)
-        served += [resource for resource in OPTIONAL if await self._is_served(resource)]
+        served += [resource for resource in OPTIONAL if await self._is_served(resource, REFUSALS_MAX)]
         self._served = tuple(served)
 
-    async def _is_served(self, resource: Resource) -> bool:
-        """Ask until there is an answer: a kind that was not told of would be taken for one that is not there."""
-        while True:
+    async def _is_served(self, resource: Resource, refusals: float = math.inf) -> bool:
+        """Ask until there is an answer, or many refusals: silence must not look like a kind that is not there."""
+        while refusals > 0:
             try:
                 return await self._plain.discover(resource.api_version, resource.kind) is not None
             except (Transient, ApiError) as error:
                 log.warning("the API server does not tell its kinds: %s", error)
+                refusals -= isinstance(error, ApiError)
                 await asyncio.sleep(CRD_WAIT_SECONDS)
+        return False
 
     async def _watch(self) -> None:
         """Watch what is served, and begin again once more is."""
@@ -311,6 +317,7 @@ class Operator:
                 election = tasks.create_task(self._elector.run())
                 await self._elector.leading.wait()
                 log.info("leading", extra={"identity": self._elector.identity})
+                await self._begin()
                 self._acting = True
                 self._ask_for_everything()
                 work = [tasks.create_task(self.queue.run_deadlines()), tasks.create_task(self._recorder.run())]

@@ -38,8 +38,8 @@ FAMILIES: dict[str, Measure] = {
 }
 SERVERS: dict[str, type[Bed]] = {"embedded": Bed, "real": RealBed, "argo-rollouts": argo.ArgoBed}
 MISSING = {"real": real.missing, "argo-rollouts": argo.missing}
-PEER = ("canaries", "idle", "startup")
-"""The families in which the peer does what we do."""
+PEER = ("canaries", "idle")
+"""The families in which the peer does what we do; a start of it waits for its Lease, which it does not give up."""
 
 
 def main() -> None:

@@ -85,6 +85,14 @@ class Operator:
         if self.part is not None:
             await self.part.kill()
 
+    async def ready(self) -> bool:
+        """Whether it says that its caches are complete."""
+        with contextlib.suppress(OSError, ValueError, aiohttp.ClientError, TimeoutError):
+            port = json.loads(await asyncio.to_thread((self.folder / "ports.json").read_text))["health"]
+            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                return answer.status == 200
+        return False
+
     async def metric(self, name: str) -> float:
         """A sample of its metrics, by name and labels as they are written, summed where several begin so; or -1."""
         with contextlib.suppress(OSError, ValueError, aiohttp.ClientError, TimeoutError):

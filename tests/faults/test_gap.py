@@ -135,6 +135,7 @@ def test_what_was_deleted_in_a_gap_of_the_watches_is_forgotten(
             it.api.gate = _breaks_each_watch_once(answer)
             await it.stage.until("the pods of the other one are back", _pods(it, 2))
             await it.stage.until("the cache is right", it.the_cache_is_right)
+            assert it.api.faults[answer] > 0
             assert not [action for action in acted if "ghost" in action], "a ghost was written to"
             assert await it.stage.client.get(REPLICA_SETS, it.stage.namespace, lost["metadata"]["name"]) != lost
 
@@ -232,14 +233,11 @@ def test_a_kind_that_the_api_server_does_not_tell_of_once_is_not_taken_for_one_t
     async def story() -> None:
         async with scene(cluster, tmp_path, runner) as it:
             await it.operator.stop()
+            await it.stage.apply(route(it.stage))
             it.api.gate = once
             await it.operator.start()
-
-            async def route_is_known() -> bool:
-                return await it.operator.metric(f'coalmine_cached_objects{{kind="{HTTP_ROUTES.kind}"}}') == 1
-
-            await it.stage.apply(route(it.stage))
-            await it.stage.until("the route is known", route_is_known)
+            await it.stage.until("the operator is ready", it.operator.ready)
             assert refused
+            assert await it.operator.metric(f'coalmine_cached_objects{{kind="{HTTP_ROUTES.kind}"}}') == 1
 
     runner.run(story())

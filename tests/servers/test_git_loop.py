@@ -186,7 +186,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, story: Callable[[Scene]
     @asynccontextmanager
     async def only_git(context: Context, around: Surroundings) -> AsyncIterator[Controllers]:
         async with git_controllers(context, around.data_dir) as found:
-            yield Controllers((found.repositories, found.applications), found.webhook)
+            yield Controllers((found.repositories, found.applications), found.webhook, found.begin)
 
     async def scene(kubeconfig: Path) -> None:
         settings = Settings(

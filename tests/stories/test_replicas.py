@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
 from rollout.git.webhook import sign
 from rollout.kube.resources import GIT_REPOSITORIES, HTTP_ROUTES, LEASES
 from rollout.sandbox.demo.manifests import secret
+from rollout.sandbox.demo.person import Person
 from tests.stories.stage import Stage, manifests
 from tests.stories.test_webhook import BODY, FILE, TOKEN, notify_at, receiver
 from tests.support.audit import Write, writes
@@ -135,33 +137,76 @@ def test_a_leader_that_is_told_to_end_hands_over_what_it_was_doing(
     record_property("hand_over_seconds", round(stage.play(story()), 3))
 
 
+@asynccontextmanager
+async def from_git(stage: Stage, leader: Replica) -> AsyncIterator[tuple[Person, str]]:
+    """Version 1 is out from a repository that is looked at once an hour; a person, and the path of its receiver."""
+    for version in (1, 2, 3):
+        stage.image(f"told:{version}")
+    await leader.start()
+    await leader.until_leading()
+    hook = {"metadata": {"name": "hook", "namespace": stage.namespace}}
+    await stage.create({**secret("hook", {"token": TOKEN}), **hook})
+    # Suspended until there is something to fetch, so that nobody has a reason to look again for an hour.
+    webhook = {"secretRef": {"name": "hook"}}
+    person = await stage.repository(write=False, interval="1h", webhook=webhook, suspend=True)
+    push(stage, person, 1)
+    await stage.patch(GIT_REPOSITORIES, "config", {"spec": {"suspend": False}})
+    await stage.application()
+    await stage.until_healthy("told:1")
+    yield person, await receiver(stage)
+
+
+def push(stage: Stage, person: Person, version: int) -> None:
+    person.push(f"Release {version}", {FILE: manifests(stage, f"told:{version}", replicas=1, steps="[]")})
+
+
+async def announce(stage: Stage, replica: Replica, path: str) -> None:
+    """A replica hears of a push, once it knows the receiver."""
+
+    async def accepted() -> bool:
+        return await notify_at(replica.port_of("webhook"), path, {"X-Signature": sign(BODY, TOKEN)}) == 202
+
+    await stage.until("a push is announced", accepted)
+
+
 def test_a_push_that_is_announced_to_the_replica_that_stands_by_arrives_at_once(stage: Stage) -> None:
     async def story() -> None:
-        stage.image("told:1")
-        stage.image("told:2")
-        leader, standby = Replica(stage, SECOND), Replica(stage, FIRST)
-        async with own_operators(stage, leader, standby):
-            await leader.start()
-            await leader.until_leading()
+        leader = Replica(stage, SECOND, LONG_LEASE_SECONDS)
+        standby = Replica(stage, FIRST, LONG_LEASE_SECONDS)
+        async with own_operators(stage, leader, standby), from_git(stage, leader) as (person, path):
             await standby.start()
-            hook = {"metadata": {"name": "hook", "namespace": stage.namespace}}
-            await stage.create({**secret("hook", {"token": TOKEN}), **hook})
-            webhook = {"secretRef": {"name": "hook"}}
-            # Suspended until there is something to fetch, so that nobody has a reason to look again for an hour.
-            person = await stage.repository(write=False, interval="1h", webhook=webhook, suspend=True)
-            person.push("Deploy 1", {FILE: manifests(stage, "told:1", replicas=1, steps="[]")})
-            await stage.patch(GIT_REPOSITORIES, "config", {"spec": {"suspend": False}})
-            await stage.application()
-            await stage.until_healthy("told:1")
-            path, port = await receiver(stage), standby.port_of("webhook")
-
-            person.push("Release 2", {FILE: manifests(stage, "told:2", replicas=1, steps="[]")})
+            push(stage, person, 2)
+            port = standby.port_of("webhook")
             assert await notify_at(port, path, {"X-Signature": sign(BODY, "another token")}) == 401
             assert await notify_at(port, path[:-1] + "_", {"X-Signature": sign(BODY, TOKEN)}) == 404
             assert written(stage, FIRST) == [], "a notification of anybody makes nobody write"
-            assert await notify_at(port, path, {"X-Signature": sign(BODY, TOKEN)}) == 202
+            await announce(stage, standby, path)
             await stage.until_healthy("told:2")
             assert {(w.resource, w.name) for w in written(stage, FIRST)} == {("gitrepositories", "config")}
             assert (await standby.metrics())["coalmine_leader"] == 0
+
+    stage.play(story())
+
+
+def test_who_leads_again_applies_nothing_that_it_knows_from_before(stage: Stage) -> None:
+    async def story() -> None:
+        first, second = Replica(stage, FIRST), Replica(stage, SECOND)
+        async with own_operators(stage, first, second), from_git(stage, first) as (person, path):
+            await second.start()
+            first.freeze()
+            await second.until_leading()
+            push(stage, person, 2)
+            await announce(stage, second, path)
+            await stage.until_healthy("told:2")
+            before = await stage.rollout()
+            first.revive()
+            await first.until_standing_by()
+            await second.stop()
+            await first.until_leading()
+            push(stage, person, 3)
+            await announce(stage, first, path)
+            await stage.until_healthy("told:3")
+            generation = (await stage.rollout())["metadata"]["generation"]
+            assert generation == before["metadata"]["generation"] + 1, "an older version was applied in between"
 
     stage.play(story())

@@ -1,6 +1,6 @@
-"""A peer in the same bed: the controller of Argo Rollouts, built from its pinned module, with its defaults.
+"""A peer in the same bed: the controller of Argo Rollouts, built from its pinned module.
 
-Only its limit of 40 calls a second is lifted: else a thousand canaries would wait for it, and not for the work.
+It has its defaults, but its limit of 40 calls a second is lifted: else a thousand canaries would wait for that.
 Its Rollout has the same fields, so the same manifests are released; only the API group differs.
 """
 
@@ -12,6 +12,7 @@ from rollout.kube.client import KubeClient
 from rollout.kube.connection import Connection
 from rollout.kube.resources import NAMESPACES, Resource
 from rollout.sandbox.parts import Part, free_port
+from tests.benchmarks.operator import real
 from tests.benchmarks.operator.real import RealBed, built
 from tests.cluster import binaries
 
@@ -56,6 +57,8 @@ class ArgoBed(RealBed):
 
 def missing() -> str:
     """What this machine lacks for the peer, in words; empty where nothing is."""
+    if why := real.missing():
+        return why
     return "" if built(ARGO_ROLLOUTS) else "not built; `python -m tests.benchmarks.operator.argo` builds it, in minutes"
 
 

@@ -62,11 +62,11 @@ def test_the_path_depends_on_the_token_and_the_object() -> None:
 
 def test_a_copy_counts_once_and_the_memory_is_bounded() -> None:
     guard = ReplayGuard()
-    assert guard.is_new("one", 0)
-    assert not guard.is_new("one", 299)
-    assert guard.is_new("one", 301)
-    guard.forget("one")
-    assert guard.is_new("one", 301)
+    assert not guard.knows("one", 0)
+    guard.remember("one", 0)
+    assert guard.knows("one", 299)
+    assert not guard.knows("one", 301)
     for number in range(5000):
-        assert guard.is_new(str(number), 302)
+        assert not guard.knows(str(number), 302)
+        guard.remember(str(number), 302)
     assert len(guard._seen) <= 4096
