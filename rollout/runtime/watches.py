@@ -29,6 +29,8 @@ RESTART_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 5.0
 END_SECONDS_MAX = 1.0
 CANCELLATIONS_MAX = 5
+IDLE_SECONDS = 0.5
+"""How long kopf keeps a task and a queue for an object without events; its 5 seconds are those of all objects of a burst."""
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -52,6 +54,7 @@ def settings(selectors: dict[Resource, str]) -> kopf.OperatorSettings:
     configured.peering.standalone = True
     configured.posting.enabled = False
     configured.watching.chunk_size = 500
+    configured.queueing.idle_timeout = IDLE_SECONDS
     configured.networking.error_backoffs = _Endless()
     for resource, selector in selectors.items():
         key = (resource.group, resource.version, resource.plural)
