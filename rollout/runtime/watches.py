@@ -30,7 +30,7 @@ STOP_SECONDS_MAX = 5.0
 END_SECONDS_MAX = 1.0
 CANCELLATIONS_MAX = 5
 IDLE_SECONDS = 0.5
-"""How long kopf keeps a task and a queue for an object without events; its 5 seconds are those of all objects of a burst."""
+"""How long kopf keeps a task and a queue for an object without events; its 5 seconds keep all those of a burst."""
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
