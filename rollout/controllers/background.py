@@ -10,6 +10,7 @@ from rollout.errors import CoalmineError
 
 log = logging.getLogger("coalmine.jobs")
 JOBS_MAX = 256
+CANCEL_SECONDS_MAX = 5.0
 
 
 class Background:
@@ -33,11 +34,12 @@ class Background:
             await self._group.__aexit__(kind, error, trace)
 
     async def cancel(self) -> None:
-        """End all jobs; later ones may be started."""
+        """End all jobs; later ones may be started. One that does not heed it is waited for no longer than a while."""
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_SECONDS_MAX)
 
     def is_running(self, name: str) -> bool:
         """Whether the job of a name has not ended yet."""
