@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +20,13 @@ from tests.support.real_prometheus import RealPrometheus
 from tests.support.sandbox_parts import until
 
 RATE = 30.0
+SCRAPE_SECONDS = 1.0
 ERRORS = """\
 args: [{name: prometheus}]
 metrics:
 - name: errors
-  interval: 1s
+  # Some scrapes long: where a window has a scrape of one arm only, nothing is compared, so that nothing is counted.
+  interval: 5s
   provider: {prometheus: {address: "{{args.prometheus}}"}}
   comparison:
     counts:
@@ -43,7 +46,18 @@ class Count:
         self.served = {"canary": 0, "stable": 0}
 
     def watch(self) -> None:
-        self.prometheus.watch([pod.target for pod in self.release.all_pods if pod.part.running])
+        self.watched = [pod for pod in self.release.all_pods if pod.part.running]
+        self.prometheus.watch([pod.target for pod in self.watched])
+
+    async def scraped_anew(self) -> None:
+        """Wait until each pod that is watched and runs was scraped twice.
+
+        What a pod serves before that shows to nobody: before the first scrape of all, or of a new life whose counter
+        is past its old value by then, or while the other arm was not scraped yet.
+        """
+        running = sum(pod.part.running for pod in self.watched)
+        for moment in (time.time(), time.time() + SCRAPE_SECONDS):
+            await self.prometheus.until(f"count(timestamp(up) > {moment} and up == 1) >= {running}")
 
     async def serve(self, *pods: LivePod) -> None:
         """Let users ask these pods until each has answered enough, and Prometheus knows of all.
@@ -51,6 +65,7 @@ class Count:
         Users are at a new pod before the first scrape sees it.
         """
         before = {pod.name: await served(pod, self.session) for pod in pods}
+        await self.scraped_anew()
         async with live_pods.users(pods, RATE):
             for more in (RATE, 2 * RATE):
                 for pod in pods:
@@ -94,14 +109,14 @@ def test_every_request_is_counted_once_while_pods_crash_come_and_go_and_promethe
             await live_pods.start([crashing, staying, going])
             count = Count(release, prometheus, session)
             count.watch()
-            await prometheus.until_up(3)
             await count.serve(crashing, staying, going)
             await crashing.crash()
             await going.part.stop()
             await prometheus.crash()
             await coming.start()
             await count.serve(crashing, staying, coming)
-            await until(count.agrees, "the engine counts what the pods served")
+            with suppress(AssertionError):
+                await until(count.agrees, "the engine counts what the pods served")
             assert await count.counted() == count.served
 
     async def whole() -> None:
