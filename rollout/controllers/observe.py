@@ -25,6 +25,7 @@ from rollout.api.keys import (
 )
 from rollout.api.rollout import CanaryStrategy, Rollout
 from rollout.api.validate_rollout import validate_rollout
+from rollout.controllers.pods_read import decides_by_pods
 from rollout.controllers.terms import claim_term, claims
 from rollout.domain.progress.deadline import abort_deadline_seconds
 from rollout.domain.progress.podhash import pod_hashes
@@ -68,7 +69,7 @@ def observe(caches: Caches, key: Key) -> World | None:
         services=_services(caches, rollout, strategy),
         routes=_routes(caches, rollout, strategy),
         runs=tuple(map(run, caches[ANALYSIS_RUNS].owned(rollout.metadata.uid))),
-        pods=_pods(caches, owned, rollout),
+        pods=_pods(caches, owned, live),
         taken_names=_taken(caches, key[0], rollout),
         rivals=_rivals(caches, live),
         problems=(*_name_problems(rollout), *(str(problem) for problem in validate_rollout(rollout.spec))),
@@ -204,11 +205,8 @@ def _other_controller(obj: Json, rollout: Rollout) -> str:
     return next((f'{o.get("kind", "")} "{o.get("name", "")}"' for o in others), "")
 
 
-def _pods(caches: Caches, replica_sets: list[Json], rollout: Rollout) -> tuple[PodView, ...]:
-    """Pods are looked at only where something is done with them: a restart, or role labels."""
-    canary = rollout.spec.strategy.canary or CanaryStrategy()
-    restarting = rollout.spec.restart_at is not None and rollout.spec.restart_at != rollout.status.restarted_at
-    if not (restarting or canary.canary_metadata or canary.stable_metadata):
+def _pods(caches: Caches, replica_sets: list[Json], live: Json) -> tuple[PodView, ...]:
+    if not decides_by_pods(live):
         return ()
     return tuple(pod(obj) for rs in replica_sets for obj in caches[PODS].owned(rs["metadata"]["uid"]))
 

@@ -36,12 +36,16 @@ class Cache:
         changed: told of every object that was taken in, by a watch or by an answer to a write of ours: the watch's own
             event of that write comes later, is no news any more, and wakes nobody.
         terms: words by which objects of this kind are looked for, beside their owners' uids.
+        slimmed: an object without what nobody reads, as a new one.
     """
 
     def __init__(
-        self, changed: Callable[[Json], None] = lambda _: None, terms: Callable[[Json], Iterable[str]] = lambda _: ()
+        self,
+        changed: Callable[[Json], None] = lambda _: None,
+        terms: Callable[[Json], Iterable[str]] = lambda _: (),
+        slimmed: Callable[[Json], Json] = slim,
     ) -> None:
-        self._changed, self._terms = changed, terms
+        self._changed, self._terms, self._slimmed = changed, terms, slimmed
         self._objects: dict[Key, Json] = {}
         self._index: dict[str, set[Key]] = defaultdict(set)
         self._gone: dict[str, int] = {}
@@ -58,7 +62,7 @@ class Cache:
         if self._gone.get(metadata.get("uid", ""), -1) >= version:
             return False
         self._unindex(known)
-        self._objects[key] = slim(obj)
+        self._objects[key] = self._slimmed(obj)
         for term in self._terms_of(self._objects[key]):
             self._index[term].add(key)
         self._changed(self._objects[key])

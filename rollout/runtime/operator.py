@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from rollout.controllers.context import Context, Controller
+from rollout.controllers.pods_read import slim_pod
 from rollout.controllers.registry import Surroundings, controllers
 from rollout.controllers.terms import TERMS
 from rollout.errors import ApiError, CoalmineError, Conflict, LeadershipLost, Transient
-from rollout.kube.cache import Cache, Key
+from rollout.kube.cache import Cache, Key, slim
 from rollout.kube.client import KubeClient
 from rollout.kube.connection import Connection
 from rollout.kube.resources import (
@@ -59,6 +60,7 @@ REQUIRED = (
     PODS,
     SERVICES,
 )
+SLIMMED = {PODS: slim_pod}
 OPTIONAL = (HTTP_ROUTES,)
 """Kinds of others, watched where the cluster serves them."""
 CRD_WAIT_SECONDS = 1.0
@@ -77,7 +79,9 @@ class Operator:
 
     def __post_init__(self) -> None:
         self.caches: dict[Resource, Cache] = {
-            resource: Cache(partial(self._changed, resource), TERMS.get(resource, lambda _: ()))
+            resource: Cache(
+                partial(self._changed, resource), TERMS.get(resource, lambda _: ()), SLIMMED.get(resource, slim)
+            )
             for resource in (*REQUIRED, *OPTIONAL)
         }
         self.references = References()
@@ -139,7 +143,10 @@ class Operator:
         self.ports["metrics"] = await servers.start(metrics, bind, self.settings.metrics_port)
         self.ports["webhook"] = await servers.start(webhook_app(webhook), bind, self.settings.webhook_port)
         if self.settings.ports_file is not None:
-            self.settings.ports_file.write_text(json.dumps(self.ports))
+            # Whoever waits for the file must not read half of it.
+            whole = self.settings.ports_file.with_suffix(".new")
+            whole.write_text(json.dumps(self.ports))
+            whole.replace(self.settings.ports_file)
         log.info("listening", extra={"ports": dict(self.ports)})
 
     async def _work(self) -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from rollout.api.keys import MANAGED_BY
+from rollout.controllers.pods_read import decides_by_pods
 from rollout.controllers.terms import manager_term, model_term
 from rollout.kube.cache import Cache, Key, key_of
 from rollout.kube.inventory import owner_of
@@ -127,11 +128,12 @@ def _owner(obj: Json, namespace: str) -> list[Work]:
 def _pod(caches: dict[Resource, Cache], obj: Json, namespace: str) -> list[Work]:
     owners = obj["metadata"].get("ownerReferences") or []
     sets = (caches[REPLICA_SETS].get((namespace, o["name"])) for o in owners if o["kind"] == "ReplicaSet")
-    rollouts = [work for rs in sets if rs is not None for work in _owner(rs, namespace)]
-    live = (caches[ROLLOUTS].get(key) for _, key in rollouts)
-    runs = [run for ro in live if ro is not None for run in caches[ANALYSIS_RUNS].owned(ro["metadata"]["uid"])]
+    keys = [key for rs in sets if rs is not None for _, key in _owner(rs, namespace)]
+    rollouts = [live for live in map(caches[ROLLOUTS].get, keys) if live is not None]
+    runs = [run for live in rollouts for run in caches[ANALYSIS_RUNS].owned(live["metadata"]["uid"])]
     unfinished = [run for run in runs if not (run.get("status") or {}).get("completedAt")]
-    return rollouts + [(ANALYSIS_RUNS, key_of(run)) for run in unfinished]
+    deciding = [(ROLLOUTS, key_of(live)) for live in rollouts if decides_by_pods(live)]
+    return deciding + [(ANALYSIS_RUNS, key_of(run)) for run in unfinished]
 
 
 def _managed(service: Json, key: Key) -> list[Work]:

@@ -1,4 +1,4 @@
-"""What an event of a watch costs, in CPU of the operator: of itself, and with the turn it asks for."""
+"""What an event of a watch costs, in CPU of the operator: of itself, and with the turn it may ask for."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ async def measure(bed: Bed, size: Size) -> list[Figure]:
     pods = [pod["metadata"]["name"] for pod in await bed.client.list(PODS, NAMESPACE)]
     kinds: tuple[tuple[str, Resource, list[str]], ...] = (
         ("a Service that no Rollout names", SERVICES, [f"s{i}" for i in range(number)]),
-        ("a Pod, with the turn of its Rollout", PODS, pods),
+        ("a Pod", PODS, pods),
         ("a Rollout, with its turn", ROLLOUTS, [f"r{i}" for i in range(number)]),
     )
     return [
