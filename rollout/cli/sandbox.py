@@ -15,7 +15,7 @@ from typing import Any
 
 from rollout.cli.arguments import Parser, Verbs, namespace_name, object_name
 
-UP_SECONDS_MAX = 120
+UP_SECONDS_MAX = 300
 DOWN_SECONDS_MAX = 60
 
 
@@ -157,12 +157,13 @@ def run_up(arguments: argparse.Namespace) -> int:
 
 async def _stay(folder: Path) -> int:
     from rollout.sandbox.box import Sandbox
+    from rollout.sandbox.documents import write_document
 
     async with Sandbox(folder) as box:
         places = {"kubeconfig": str(box.kubeconfig), "git": box.git_url, "prometheus": box.prometheus_url}
         places |= {"gateway": box.gateway_url, "images": str(box.images)}
         facts: dict[str, dict[str, Any]] = {"places": places, "processes": box.processes()}
-        (box.folder / "ready.json").write_text(json.dumps(facts, indent=1))
+        write_document(box.folder / "ready.json", facts)
         print(_told(facts), flush=True)
         try:
             await asyncio.Event().wait()

@@ -18,6 +18,8 @@ from rollout.runtime.clock import now
 Json = dict[str, Any]
 
 STANDBY_SECONDS = 0.5
+RELEASE_SECONDS_MAX = 5.0
+"""At the end; who is not answered by then leaves the others to wait for the lease to run out."""
 
 
 class Elector:
@@ -147,7 +149,7 @@ class Elector:
             return
         self.leading.clear()
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(RELEASE_SECONDS_MAX):
                 lease = await self._client.get(LEASES, self._namespace, self._name)
                 if lease is not None and lease["spec"].get("holderIdentity") == self.identity:
                     released = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}

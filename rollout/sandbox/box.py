@@ -245,7 +245,7 @@ class Sandbox:
     def _operator(self) -> Part:
         ports = self.plan.ports
         arguments: tuple[object, ...] = ("--kubeconfig", self._kubeconfig_of("operator"), "run")
-        arguments += ("--lease-namespace", "kube-system", "--lease-seconds", "6", "--log-format", "text")
+        arguments += ("--lease-namespace", "kube-system", "--lease-seconds", "15", "--log-format", "text")
         for name in ("health", "metrics", "webhook"):
             arguments += (f"--{name}-port", ports[name])
         arguments += ("--data-dir", self.folder / "operator")

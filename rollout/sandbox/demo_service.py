@@ -18,7 +18,7 @@ from rollout.sandbox.node.behaviour import Behaviour, read_behaviour
 LATENCY_SIGMA = 0.3
 HEADER_BYTES_MAX = 16 * 1024
 IDLE_SECONDS = 60.0
-DRAIN_SECONDS = 1.5
+DRAIN_SECONDS = 3.0
 # Seldom, so that a leak costs memory and next to no processor time.
 LEAK_STEP_SECONDS = 1.0
 LEAK_BYTES_MAX = 1024**3

@@ -28,6 +28,13 @@ REPOSITORY = {
     "metadata": {"name": "config"},
     "spec": {"url": "https://git.example.com/config.git", "ref": {"branch": "main"}},
 }
+# The command gives up after ten seconds; this one waits for a hand that is slow, until the scene ends it.
+PATIENT = f"""\
+import sys
+from rollout.cli import main, steer
+steer.UNSEEN_SECONDS = {BOUND_SECONDS}
+sys.exit(main.main())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +125,7 @@ def test_a_promotion_decides_anew_when_the_status_moved_in_between(scene: Scene)
 
 def test_steering_waits_for_the_operator_to_see_the_newest_spec(scene: Scene) -> None:
     scene.reset(healthy(observedGeneration=2))
-    with scene.start("promote", "web", "--full", "-n", "shop") as process:
+    with scene.start("-c", PATIENT, "promote", "web", "--full", "-n", "shop", program="python") as process:
         lines_until(process.stderr, "still waiting for the operator to see the newest spec of web")
         current = updating()["status"]
         scene.status({**current, "observedGeneration": scene.live["metadata"]["generation"]})

@@ -23,9 +23,9 @@ def test_a_failure_by_configuration_alone_restores_the_configuration_and_bans_no
     async def story() -> None:
         stage.image("config:1")
         person = await stage.repository()
-        declared = manifests(
-            stage, "config:1", replicas=2, analysis=analysis, steps="[{setWeight: 50}, {pause: {duration: 60s}}]"
-        ).replace("image: config:1", "image: config:1\n        envFrom: [{configMapRef: {name: settings}}]")
+        declared = manifests(stage, "config:1", replicas=2, analysis=analysis).replace(
+            "image: config:1", "image: config:1\n        envFrom: [{configMapRef: {name: settings}}]"
+        )
         good = person.push(
             "Deploy", {FILE: declared, SETTINGS: settings("0"), f"{PATH}/health.yaml": health_template(stage)}
         )

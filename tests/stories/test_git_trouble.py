@@ -80,8 +80,14 @@ def test_with_the_host_down_traffic_is_safe_at_once_and_the_revert_comes_when_it
             await stage.application()
             await stage.until_healthy("lost:1")
             await stage.clients()
+            # Else the revert is pushed already where this waits too long between the release and the host's end.
+            host.answer(503, b"maintenance", only=writes)
             person.push("Release 2", {FILE: manifests(stage, "lost:2", replicas=2, analysis=analysis)})
-            await stage.until_weight(50)
+
+            async def served() -> bool:
+                return stage.answered_by("2") > 0
+
+            await stage.until("release 2 answers clients", served)
             await host.down()
             await stage.until_phase("Degraded", "RolloutAborted")
             waiting = await stage.until_condition(APPLICATIONS, "web", "Reverted", "False", "RemoteUnavailable")

@@ -82,10 +82,11 @@ def test_a_removed_file_is_pruned_and_a_broken_one_prunes_nothing(stage: Stage) 
         person.git("add", "--all")
         person.push("Mend it, without the extra", {f"{PATH}/all.yaml": manifests(stage, "prune:1")})
 
-        async def extra() -> bool:
+        async def pruned() -> bool:
             return not await stage.get(CONFIG_MAPS, "extra")
 
         await stage.until_condition(APPLICATIONS, "web", "Synced", "True")
+        await stage.until("the removed file is pruned", pruned)
         assert (await stage.status())["phase"] == "Healthy"
 
     stage.play(story())

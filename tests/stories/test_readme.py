@@ -16,7 +16,7 @@ from tests.support.api_process import ROOT
 README = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall(README)
-SECONDS_MAX = 900
+SECONDS_MAX = 2400
 
 
 def manifests() -> dict[str, str]:

@@ -18,8 +18,6 @@ from rollout.sandbox.parts import Part, free_port
 from tests.support.real_prometheus import Target
 
 NAMESPACE = "shop"
-# A port is free again until its pod starts: with dozens of pods, two would get the same now and then.
-_TAKEN: set[int] = set()
 
 
 @dataclass
@@ -40,8 +38,7 @@ class LivePod:
         self.folder.mkdir(parents=True, exist_ok=True)
         image = self.folder / f"{self.name}.json"
         image.write_text(json.dumps(asdict(self.behaviour)))
-        self._port = next(port for port in iter(free_port, None) if port not in _TAKEN)
-        _TAKEN.add(self._port)
+        self._port = free_port()
         env = {"POD_IP": "127.0.0.1", "PORT": str(self._port), "HOSTNAME": self.name}
         command = [sys.executable, "-m", "rollout.sandbox.demo_service", str(image)]
         self.part = Part(self.name, command, self._ready, self.folder / f"{self.name}.log", env)

@@ -17,7 +17,10 @@ from tests.support.api_process import ROOT
 
 FOLDER = ROOT / "notebooks"
 SECONDS_MAX = 600
-"""Of one cell; a notebook takes less than a minute, but no test depends on how fast the machine is."""
+"""Of the kernel's start, of one cell, and of its outputs.
+
+A notebook takes less than a minute, but no test depends on how fast the machine is.
+"""
 
 
 def read(name: str) -> NotebookNode:
@@ -31,7 +34,10 @@ def run(notebook: NotebookNode, folder: Path) -> str:
     with warnings.catch_warnings():
         # What jupyter_client and zmq will do in future versions is theirs to change.
         warnings.simplefilter("ignore")
-        NotebookClient(notebook, timeout=SECONDS_MAX, kernel_name="python3", resources=resources).execute()
+        NotebookClient(
+            notebook, timeout=SECONDS_MAX, startup_timeout=SECONDS_MAX, iopub_timeout=SECONDS_MAX,
+            raise_on_iopub_timeout=True, kernel_name="python3", resources=resources,
+        ).execute()  # fmt: skip
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     return "".join(output.get("text", "") for output in outputs if output.get("name") == "stdout")
 

@@ -35,7 +35,7 @@ class Replica:
 
     stage: Stage
     user: str
-    lease_seconds: float = 3.0
+    lease_seconds: float = 10.0
     port: int | None = None
     version: Path | None = None
     frozen: bool = field(default=False, init=False)
@@ -105,8 +105,12 @@ class Replica:
         return int(json.loads((self.folder / "ports.json").read_text())[server])
 
     async def metrics(self) -> Mapping[str, float]:
-        """Its metrics, by name and labels as they are exposed; none while it does not answer."""
-        lines = (await self._ask("metrics", "/metrics")).splitlines()
+        """Its metrics, by name and labels as they are exposed, once it answers."""
+
+        async def told() -> str:
+            return await self._ask("metrics", "/metrics")
+
+        lines = str(await self.stage.until(f"{self.user} tells its metrics", told)).splitlines()
         pairs = (line.rpartition(" ") for line in lines if line and line[0] != "#")
         return {name: float(value) for name, _, value in pairs}
 
@@ -131,7 +135,7 @@ class Replica:
 
     async def _until_leader_is(self, value: float) -> None:
         async def told() -> bool:
-            return (await self.metrics()).get("coalmine_leader") == value
+            return (await self.metrics())["coalmine_leader"] == value
 
         await self.stage.until(f"{self.user} says coalmine_leader {value}", told)
 

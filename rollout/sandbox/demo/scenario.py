@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 REQUESTS_PER_SECOND = 200
 RECENT_COMMITS = 5
-DEPLOY_SECONDS_MAX = 60
+DEPLOY_SECONDS_MAX = 240
 RELEASE_SECONDS_MAX = 240
 IMAGES = {
     "shop:1.0": Behaviour("1.0", error_rate=0.02),

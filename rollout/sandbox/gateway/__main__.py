@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rollout.errors import CoalmineError
 from rollout.kube.connection import Connection
+from rollout.sandbox.documents import write_document
 from rollout.sandbox.gateway.controller import Controller
-from rollout.sandbox.gateway.envoy import Envoy, find_envoy, write_document
+from rollout.sandbox.gateway.envoy import Envoy, find_envoy
 from rollout.sandbox.parts import free_port
 
 log = logging.getLogger("coalmine.sandbox.gateway")

@@ -8,9 +8,10 @@ from pathlib import Path
 from rollout.kube.client import KubeClient
 from rollout.kube.connection import Connection
 from rollout.kube.resources import HTTP_ROUTES, SERVICES
+from rollout.sandbox.documents import write_document
 from rollout.sandbox.gateway import xds
 from rollout.sandbox.gateway.endpoints import addresses
-from rollout.sandbox.gateway.envoy import Envoy, write_document
+from rollout.sandbox.gateway.envoy import Envoy
 from rollout.sandbox.gateway.model import Backend, Json, Route
 from rollout.sandbox.gateway.routes import applies, read
 from rollout.sandbox.gateway.status import GATEWAYS, StatusWriter

