@@ -49,8 +49,8 @@ chart: setup ## the Helm chart, rendered by Helm
 	$(PYTEST) tests/chart
 faults-ci: setup ## the bad-release story while connections fail (20 seeds), and with the operator killed at every action
 	$(PYTEST) tests/faults
-faults: setup ## the same with SEEDS=200 seeds, and with what became of each; LANES=3 at a time
-	$(PY) -m tests.faults --seeds $(or $(SEEDS),200) --lanes $(or $(LANES),3)
+faults: setup ## the same with SEEDS=200 seeds, and with what became of each; LANES=5 at a time
+	$(PY) -m tests.faults --seeds $(or $(SEEDS),200) --lanes $(or $(LANES),5)
 kills: setup ## the operator killed at every action of the bad-release story, on a real control plane
 	$(PY) -m tests.cluster.binaries
 	KILLS_STEP=1 $(PY) -m tests.cluster.netns $(PYTEST) -o log_cli=true --log-cli-level=INFO tests/cluster/test_kills.py

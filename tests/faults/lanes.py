@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 Place = TypeVar("Place")
 Case = TypeVar("Case")
-LANES = 3
+LANES = 5
 log = logging.getLogger("faults")
 
 
