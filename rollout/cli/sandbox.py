@@ -15,7 +15,7 @@ from typing import Any
 
 from rollout.cli.arguments import Parser, Verbs, namespace_name, object_name
 
-UP_SECONDS_MAX = 300
+UP_SECONDS_MAX = 600
 DOWN_SECONDS_MAX = 60
 
 
@@ -149,6 +149,7 @@ def run_up(arguments: argparse.Namespace) -> int:
     deadline = time.monotonic() + UP_SECONDS_MAX
     while not (folder / "ready.json").exists():
         if child.poll() is not None or time.monotonic() > deadline:
+            child.terminate()
             print((folder / "up.log").read_text()[-2000:], file=sys.stderr)
             return 1
         _nap()
@@ -156,14 +157,14 @@ def run_up(arguments: argparse.Namespace) -> int:
 
 
 async def _stay(folder: Path) -> int:
+    from rollout.runtime.files import write_json
     from rollout.sandbox.box import Sandbox
-    from rollout.sandbox.documents import write_document
 
     async with Sandbox(folder) as box:
         places = {"kubeconfig": str(box.kubeconfig), "git": box.git_url, "prometheus": box.prometheus_url}
         places |= {"gateway": box.gateway_url, "images": str(box.images)}
         facts: dict[str, dict[str, Any]] = {"places": places, "processes": box.processes()}
-        write_document(box.folder / "ready.json", facts)
+        write_json(box.folder / "ready.json", facts)
         print(_told(facts), flush=True)
         try:
             await asyncio.Event().wait()

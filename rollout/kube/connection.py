@@ -5,9 +5,11 @@ in again when the server answers 401, so that a rotated token never stops the op
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,7 @@ import yaml
 from rollout.errors import CoalmineError
 
 CONNECT_TIMEOUT_SECONDS = 10.0
+CLOSE_LOOKS_MAX, CLOSE_LOOK_SECONDS = 12, 0.01
 _IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # What the kubernetes package raises for a kubeconfig that is YAML, but no kubeconfig.
 _MISSHAPEN = (TypeError, KeyError, AttributeError, ValueError)
@@ -121,8 +124,9 @@ class Connection:
         self._source = (kubeconfig, context)
         self._login = login(*self._source)
         self._renewal = asyncio.Lock()
+        self._sockets = weakref.WeakSet[socket.socket]()
         self.session = aiohttp.ClientSession(
-            connector=_Resetting(ssl=self._login.tls, limit=100, socket_factory=_socket),
+            connector=_Resetting(ssl=self._login.tls, limit=100, socket_factory=self._socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS),
             middlewares=(self._authenticate,),
             headers={"User-Agent": "coalmine"},
@@ -139,8 +143,30 @@ class Connection:
         return self._login.namespace
 
     async def close(self) -> None:
-        """Close the session."""
+        """Close the session, and wait a little until all its connections are closed.
+
+        One that was being made when the session was closed, by kopf perhaps, gets a farewell of TLS that nobody waits
+        for; the end of its stream makes it close.
+        """
         await self.session.close()
+        for look in range(CLOSE_LOOKS_MAX):
+            # What was closed just now is closed in the loop's next round.
+            await asyncio.sleep(look * CLOSE_LOOK_SECONDS)
+            left = self.open_sockets()
+            if not left:
+                return
+            for made in left if look else ():
+                with contextlib.suppress(OSError):
+                    made.shutdown(socket.SHUT_RDWR)
+
+    def open_sockets(self) -> list[socket.socket]:
+        """Those of its connections that are there, or are being made."""
+        return [made for made in self._sockets if made.fileno() != -1]
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        made = _socket(address)
+        self._sockets.add(made)
+        return made
 
     async def _authenticate(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

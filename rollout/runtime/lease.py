@@ -18,8 +18,9 @@ from rollout.runtime.clock import now
 Json = dict[str, Any]
 
 STANDBY_SECONDS = 0.5
-RELEASE_SECONDS_MAX = 5.0
-"""At the end; who is not answered by then leaves the others to wait for the lease to run out."""
+RELEASE_SECONDS_MAX = 4.0
+"""At the end; who is not answered by then leaves the others to wait for the lease to run out. With the end of turns
+(`operator.TURNS_END_SECONDS_MAX`) it is less than the ten seconds that a pod is given at least."""
 
 
 class Elector:

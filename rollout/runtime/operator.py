@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -34,6 +33,7 @@ from rollout.kube.resources import (
 )
 from rollout.runtime import watches
 from rollout.runtime.clock import now
+from rollout.runtime.files import write_json
 from rollout.runtime.http import Health, Servers, health_app, metrics_app, webhook_app
 from rollout.runtime.lease import Elector
 from rollout.runtime.queue import WorkQueue
@@ -143,10 +143,7 @@ class Operator:
         self.ports["metrics"] = await servers.start(metrics, bind, self.settings.metrics_port)
         self.ports["webhook"] = await servers.start(webhook_app(webhook), bind, self.settings.webhook_port)
         if self.settings.ports_file is not None:
-            # Whoever waits for the file must not read half of it.
-            whole = self.settings.ports_file.with_suffix(".new")
-            whole.write_text(json.dumps(self.ports))
-            whole.replace(self.settings.ports_file)
+            write_json(self.settings.ports_file, self.ports)
         log.info("listening", extra={"ports": dict(self.ports)})
 
     async def _work(self) -> None:

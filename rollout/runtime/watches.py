@@ -127,6 +127,8 @@ class Watches:
         finally:
             stop.set()
             await asyncio.wait([ended], timeout=STOP_SECONDS_MAX)
+            # How it ended is of interest to nobody who was told to end, and is none that nobody has asked for.
+            ended.add_done_callback(lambda late: late.cancelled() or late.exception())
 
     async def _run_kopf(self, stop: threading.Event, tell: OnEvent) -> None:
         connection, ending = self.connect(), asyncio.Event()

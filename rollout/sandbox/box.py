@@ -58,9 +58,13 @@ class Plan:
                 {account: secrets.token_urlsafe(16) for account in ACCOUNTS},
                 secrets.token_urlsafe(24),
             )
-        plan.ports = {name: port if is_free(port) else free_port() for name, port in plan.ports.items()}
+        plan.ports = {name: port if is_free(port) else plan._other_port() for name, port in plan.ports.items()}
         write_private(path, json.dumps(asdict(plan), indent=1))
         return plan
+
+    def _other_port(self) -> int:
+        """One that no part has."""
+        return next(port for port in iter(free_port, None) if port not in self.ports.values())
 
 
 def write_private(path: Path, text: str) -> None:

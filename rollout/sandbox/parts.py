@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-import os
+import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,9 +16,9 @@ from rollout.sandbox import processes
 READY_SECONDS_MAX = 300.0
 """Generous: who has ended is seen at once, and a busy machine may take a minute to start an interpreter."""
 POLL_SECONDS = 0.05
-PORTS_FROM, PORTS_EACH, SLICES = 12_000, 500, 40
-"""Below the ports that systems give to clients: nobody gets one by chance between its choice and its use."""
-_asked = itertools.count()
+PORTS = range(12_000, 30_000)
+"""Below the ports that systems commonly give to clients: nobody gets one by chance between its choice and its use."""
+_asked = itertools.count(secrets.randbelow(len(PORTS)))
 
 
 class PartFailed(CoalmineError):
@@ -74,16 +74,15 @@ class Part:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now, and that no other call returned.
+    """A port of 127.0.0.1 that nobody listens on now, another one at each call.
 
-    A process takes them from a slice of its own first: sandboxes that start at once choose before they listen.
+    Each process begins somewhere else: sandboxes that start at once choose their ports long before they listen.
     """
-    begin = os.getpid() % SLICES * PORTS_EACH
-    for asked in itertools.islice(_asked, SLICES * PORTS_EACH):
-        port = PORTS_FROM + (begin + asked) % (SLICES * PORTS_EACH)
+    for asked in itertools.islice(_asked, len(PORTS)):
+        port = PORTS[asked % len(PORTS)]
         if is_free(port):
             return port
-    raise CoalmineError(f"no port of 127.0.0.1 from {PORTS_FROM} on is free; end what listens there")
+    raise CoalmineError(f"no port of 127.0.0.1 from {PORTS[0]} to {PORTS[-1]} is free; end what listens there")
 
 
 def is_free(port: int) -> bool:

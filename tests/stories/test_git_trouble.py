@@ -98,6 +98,11 @@ def test_with_the_host_down_traffic_is_safe_at_once_and_the_revert_comes_when_it
             await stage.until_answered("1", 200)
             assert stage.answered_by("2") == answered, "no request reaches the canary any more"
 
+            async def refused() -> bool:
+                told = await stage.until_condition(APPLICATIONS, "web", "Reverted", "False", "RemoteUnavailable")
+                return "503" not in told["message"]
+
+            await stage.until("nobody listens any more", refused)
             await host.up()
             await stage.until_condition(APPLICATIONS, "web", "Reverted", "True")
             await stage.until_healthy("lost:1")

@@ -20,7 +20,7 @@ from rollout.render.kustomize import kubectl_path
 from rollout.sandbox.demo.person import Person
 from rollout.sandbox.git_cgi import GitBackend
 
-BOUND_SECONDS = 300.0
+BOUND_SECONDS = 700.0
 TIMEOUT = f"--timeout={BOUND_SECONDS:.0f}s"
 COALMINE = (sys.executable, "-m", "rollout.cli.main", "sandbox")
 ROLLOUT = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rollout.errors import CoalmineError
 from rollout.kube.connection import Connection
-from rollout.sandbox.documents import write_document
+from rollout.runtime.files import write_json
 from rollout.sandbox.gateway.controller import Controller
 from rollout.sandbox.gateway.envoy import Envoy, find_envoy
 from rollout.sandbox.parts import free_port
@@ -24,7 +24,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
 
     def started(admin: int) -> None:
         if arguments.ports_file is not None:
-            write_document(arguments.ports_file, {"gateway": port, "admin": admin})
+            write_json(arguments.ports_file, {"gateway": port, "admin": admin})
 
     envoy = Envoy(find_envoy(), folder, port, started)
     connection = Connection(str(arguments.kubeconfig))

@@ -8,7 +8,7 @@ from pathlib import Path
 from rollout.kube.client import KubeClient
 from rollout.kube.connection import Connection
 from rollout.kube.resources import HTTP_ROUTES, SERVICES
-from rollout.sandbox.documents import write_document
+from rollout.runtime.files import write_json
 from rollout.sandbox.gateway import xds
 from rollout.sandbox.gateway.endpoints import addresses
 from rollout.sandbox.gateway.envoy import Envoy
@@ -37,7 +37,7 @@ class Files:
         if before is not None and before["resources"] == document["resources"]:
             return str(before["version_info"])
         self._bodies[name] = document
-        write_document(self.folder / name, document)
+        write_json(self.folder / name, document)
         return str(document["version_info"])
 
     def keep(self, names: set[str]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 
 from rollout.errors import CoalmineError
+from rollout.runtime.files import write_json
 from rollout.sandbox import processes
-from rollout.sandbox.documents import write_document
 from rollout.sandbox.gateway.xds import bootstrap
 from rollout.sandbox.parts import free_port
 
@@ -74,7 +74,7 @@ class Envoy:
     async def _life(self) -> int | None:
         admin = free_port()
         path = self._folder / "bootstrap.json"
-        write_document(path, bootstrap(self._port, admin, self._folder / "xds"))
+        write_json(path, bootstrap(self._port, admin, self._folder / "xds"))
         output = self._folder / "envoy.log"
         output.write_bytes(b"")
         command = [str(self._binary), "-c", str(path), "--concurrency", "1", "--log-level", "warning"]

@@ -46,6 +46,21 @@ class Addresses:
 
 
 @dataclass
+class Readiness:
+    """Whether a container is ready: from its first answer on, until so many probes in a row had none."""
+
+    failures_max: int
+    ready: bool = False
+    failures: int = 0
+
+    def after(self, *, answered: bool) -> bool:
+        """Whether it is ready after one more probe."""
+        self.failures = 0 if answered else self.failures + 1
+        self.ready = answered or (self.ready and self.failures < self.failures_max)
+        return self.ready
+
+
+@dataclass
 class Container:
     """What the kubelet knows of a pod's container."""
 
@@ -180,11 +195,10 @@ class PodWorker:
         probe = self.spec.get("readinessProbe") or {}
         path = (probe.get("httpGet") or {}).get("path", "/ready")
         await asyncio.sleep(probe.get("initialDelaySeconds") or 0)
-        failures_max, failures = int(probe.get("failureThreshold") or PROBE_FAILURES), 0
+        readiness = Readiness(int(probe.get("failureThreshold") or PROBE_FAILURES))
         timeout_seconds = float(probe.get("timeoutSeconds") or PROBE_TIMEOUT_SECONDS)
         while True:
-            failures = 0 if await self._answers(path, timeout_seconds) else failures + 1
-            ready = failures == 0 or (self.container.ready and failures < failures_max)
+            ready = readiness.after(answered=await self._answers(path, timeout_seconds))
             if ready != self.container.ready:
                 self.container.ready = ready
                 await self._report()

@@ -12,7 +12,7 @@ from aiohttp import web
 from rollout.kube.client import KubeClient
 from rollout.kube.connection import Connection
 from rollout.kube.resources import PODS
-from rollout.sandbox.documents import write_document
+from rollout.runtime.files import write_json
 from rollout.sandbox.informer import Informer
 from rollout.sandbox.parts import free_port
 from rollout.sandbox.prometheus.api import make_app
@@ -56,7 +56,7 @@ async def _real(arguments: argparse.Namespace, connection: Connection) -> None:
 
 
 def _tell_port(arguments: argparse.Namespace, port: int) -> None:
-    write_document(arguments.ports_file, {"prometheus": port})
+    write_json(arguments.ports_file, {"prometheus": port})
 
 
 def _seconds(arguments: argparse.Namespace) -> float:

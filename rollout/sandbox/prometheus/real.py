@@ -8,6 +8,7 @@ from typing import Any
 
 from rollout.errors import CoalmineError
 from rollout.kube.cache import Cache
+from rollout.runtime.files import write_json
 from rollout.sandbox import processes
 from rollout.sandbox.prometheus.scrape import address, labels_of
 from rollout.sandbox.prometheus.store import RETENTION_SECONDS
@@ -68,9 +69,7 @@ class RealPrometheus:
     async def _tell(self, pods: Cache) -> None:
         while True:
             self._news.clear()
-            written = self._targets.with_suffix(".new")
-            written.write_text(json.dumps(target_groups(pods.all())))
-            written.replace(self._targets)
+            write_json(self._targets, target_groups(pods.all()))
             await asyncio.sleep(TELL_SECONDS_MIN)
             await self._news.wait()
 
