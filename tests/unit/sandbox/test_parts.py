@@ -49,7 +49,7 @@ def test_after_the_last_port_comes_the_first(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_where_all_are_taken_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "is_free", lambda _: False)
-    with pytest.raises(CoalmineError, match=r"no port of 127\.0\.0\.1 from 12000 to 29999 is free; end what listens there"):
+    with pytest.raises(CoalmineError, match="end what listens there"):
         free_port()
 
 
