@@ -4,7 +4,7 @@ PYTEST := $(PY) -m pytest -q
 # Two processes, a file at a time: what a file starts for its tests is started once.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup demo tune-demo test lint unit notebooks servers stories leaks chart binaries cluster cluster-tests faults faults-ci kills bench bench-decisions bench-martingale bench-engine crds clean
+.PHONY: help setup demo tune-demo test lint unit notebooks servers stories long leaks chart binaries cluster cluster-tests faults faults-ci kills bench bench-decisions bench-martingale bench-engine crds clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ demo: setup ## watch a good and a bad release, and the revert in Git
 	$(PY) -m rollout.cli.main sandbox demo
 tune-demo: setup ## watch a model being fitted on history, certified, and used by a release
 	$(PY) -m rollout.cli.main sandbox tune
-test: lint chart unit notebooks servers stories faults-ci cluster-tests ## everything that CI runs
+test: lint chart unit notebooks servers stories long ## everything that CI runs
 lint: setup ## style, types, import contracts, the Dockerfile
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile
@@ -37,6 +37,8 @@ servers: setup ## real servers: API, Git, gateway, metrics, command line
 	$(PYTEST) -n 3 --dist loadfile tests/servers tests/conformance
 stories: setup ## the whole loop, with real processes, clients and Git
 	$(PYTEST) -n 3 --dist worksteal tests/stories
+long: setup ## the two that take longest side by side: faults, and the tests on a real control plane
+	$(MAKE) --jobs=2 faults-ci cluster-tests
 binaries: setup ## build the programs of real clusters, once; MINORS=all: of both minors of Kubernetes
 	CLUSTER_MINORS=$(if $(MINOR),all,$(MINORS)) $(PY) -m tests.cluster.binaries
 cluster-tests: binaries ## the loop on a real control plane, with Contour, Envoy, Gitea and Prometheus; MINORS=all: on two
