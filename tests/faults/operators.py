@@ -14,7 +14,7 @@ from rollout.sandbox.box import write_private
 from rollout.sandbox.parts import Part
 
 LEASE_NAMESPACE = "kube-system"
-LEASE_SECONDS = 6.0
+LEASE_SECONDS = 10.0
 """A leader that hardly gets to run renews it within two thirds of that; a killed one costs as much."""
 
 
