@@ -150,6 +150,7 @@ def run_up(arguments: argparse.Namespace) -> int:
     while not (folder / "ready.json").exists():
         if child.poll() is not None or time.monotonic() > deadline:
             child.terminate()
+            print(f"the sandbox did not start; the end of {folder / 'up.log'}:", file=sys.stderr)
             print((folder / "up.log").read_text()[-2000:], file=sys.stderr)
             return 1
         _nap()

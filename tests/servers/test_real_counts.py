@@ -115,6 +115,7 @@ def test_every_request_is_counted_once_while_pods_crash_come_and_go_and_promethe
             await prometheus.crash()
             await coming.start()
             await count.serve(crashing, staying, coming)
+            # The comparison tells both counts, where the wait would tell nothing but that it was in vain.
             with suppress(AssertionError):
                 await until(count.agrees, "the engine counts what the pods served")
             assert await count.counted() == count.served

@@ -59,7 +59,9 @@ def test_drift_of_a_route_in_the_middle_of_a_canary_is_repaired_and_the_weight_i
             return bool(live["spec"]["hostnames"] == [stage.host])
 
         await stage.until("the hostname is repaired", repaired)
-        await stage.until_weight(50)
+        assert await stage.weight() == 50, "the repair leaves the weight alone"
+        status = await stage.status()
+        assert (status["phase"], status["currentStepIndex"]) == ("Paused", 1)
 
     stage.play(story())
 

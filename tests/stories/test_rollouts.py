@@ -265,5 +265,9 @@ def test_an_edit_of_the_route_by_others_is_repaired_to_the_weight_of_the_step(st
             reference["weight"] = 90 if reference["name"] == "canary" else 10
         await stage.patch(HTTP_ROUTES, "web", {"spec": {"rules": rules}})
         await stage.until_weight(50)
+        references = (await stage.get(HTTP_ROUTES, "web"))["spec"]["rules"][0]["backendRefs"]
+        assert {one["name"]: one["weight"] for one in references} == {"stable": 50, "canary": 50}
+        status = await stage.status()
+        assert (status["phase"], status["currentStepIndex"]) == ("Paused", 1)
 
     stage.play(story())
